@@ -1,0 +1,98 @@
+"""What a command handler sees of one HTTP exchange: the request with its body as a stream, and the reply.
+
+The front (`server.py`) implements both; handlers in `ipfs_proxy.rpc` depend on nothing else of it. Request and
+response run in full duplex: a handler may answer before the body is read, and the front then drains or closes
+as the protocol allows (DESIGN.md chapter 4, rule 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class BodyError(Exception):
+    """The client's body ended before its framing said so, or broke the framing; the connection is lost."""
+
+
+class Body(Protocol):
+    """The request body, decoded from its framing. Reading applies backpressure to the client."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Pieces as they arrive, never empty; ends at the end of the body; raises BodyError when it is cut."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One accepted request.
+
+    method: as sent ("POST"). path: percent-decoded and cleaned ("/api/v0/pin/add/Qm…"). target: the raw
+    request target as sent, query included. query: the raw query string without "?". headers: names in lower
+    case; a name that was sent several times is joined with ", ". peer: the client's address for logs.
+    tail: for a command route, the decoded path segments after the command's own path (("Qm…",) above).
+    """
+
+    method: str
+    path: str
+    target: str
+    query: str
+    headers: Mapping[str, str]
+    body: Body
+    peer: str = ""
+    tail: tuple[str, ...] = ()
+
+    @property
+    def user_agent(self) -> str:
+        return self.headers.get("user-agent", "")
+
+
+class Reply(Protocol):
+    """The response writer of one exchange. Heads are Kubo's exactly (spec/kubo-rpc.md 1.4 to 1.6).
+
+    Order of calls: `start` once, `write` any number of times, then `finish` or `fail`. `respond` does all at
+    once. A handler that raises before `start` gets the error mapped by the command runner; after `start` the
+    runner calls `fail`.
+    """
+
+    @property
+    def started(self) -> bool:
+        """True once the head has been handed to the transport."""
+        ...
+
+    async def start(
+        self,
+        status: int = 200,
+        *,
+        content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Send a command's response head: chunked, with the declared trailer, Server, Vary and CORS headers.
+
+        headers: additional ones, e.g. {"X-Chunked-Output": "1"}.
+        """
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Send one chunk and wait while the client is slower than us. Empty data sends nothing."""
+        ...
+
+    async def finish(self) -> None:
+        """End the response cleanly (no X-Stream-Error trailer)."""
+        ...
+
+    async def fail(self, message: str) -> None:
+        """End a started response that failed, by rule 7 of DESIGN.md chapter 4.
+
+        Clients of the Go libraries get the X-Stream-Error trailer. All others get, if the content type is
+        application/json, the error object as last value, and then a connection that ends without last chunk.
+        """
+        ...
+
+    async def respond(self, status: int, body: bytes, *, headers: Mapping[str, str]) -> None:
+        """Send a whole plain response with Content-Length and exactly these headers (request errors: 1.6)."""
+        ...
+
+
+Handler = Callable[[Request, Reply], Awaitable[None]]
