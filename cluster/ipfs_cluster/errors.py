@@ -1,0 +1,78 @@
+"""The errors of the cluster, one root. Doors map them to their own shapes; every message is meant for a person.
+
+Texts that clients match on are those of Kubo and ipfs-cluster. A lost compare-and-set (`Conflict`) and an
+unreachable store (`StoreUnavailable`) are different types, always.
+"""
+
+from __future__ import annotations
+
+
+class ClusterError(Exception):
+    """Root of what the cluster raises on purpose. str(error) is the message for the user."""
+
+
+class InvalidArgument(ClusterError):
+    """The caller's value is unusable: a malformed CID, impossible replication factors, an expiry in the past."""
+
+
+class InvalidCid(InvalidArgument):
+    """A text or byte string is no CID. The message is go-cid's, as Kubo reports it ("cid too short", …)."""
+
+
+class NotPinned(ClusterError):
+    """The CID has no entry in the pinset."""
+
+    def __init__(self, message: str = "pin is not part of the pinset") -> None:
+        super().__init__(message)
+
+
+class PinModeError(ClusterError):
+    """The entry exists with another mode than the operation needs (direct over recursive, rm of the wrong mode)."""
+
+
+class NotEnoughPeers(ClusterError):
+    """Allocation found fewer candidates than replication_min; the message is ipfs-cluster's."""
+
+
+class PinFailed(ClusterError):
+    """A waiting pin request cannot reach its number of peers. index: the lowest failing argument, from 0."""
+
+    def __init__(self, index: int, message: str) -> None:
+        super().__init__(message)
+        self.index = index
+
+
+class DeadlineExceeded(ClusterError):
+    """The caller's own deadline passed; the text is Go's, which clients match on."""
+
+    def __init__(self, message: str = "context deadline exceeded") -> None:
+        super().__init__(message)
+
+
+class Conflict(ClusterError):
+    """A guarded write found another revision than expected. Read again and decide again; nothing was written."""
+
+
+class StoreUnavailable(ClusterError):
+    """The store cannot take the write (disk full, I/O error, closed). Nothing of the commit was written."""
+
+
+class StoreUnusable(ClusterError):
+    """The store's file is newer than this program, damaged, or in use by another process; the service must not start."""
+
+
+class NodeError(ClusterError):
+    """An IPFS node answered a call with an error; str(error) is its own message. status: HTTP status, code: Kubo's."""
+
+    def __init__(self, message: str, *, status: int = 500, code: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class NodeUnreachable(NodeError):
+    """The node could not be reached, or the connection was lost before the answer ended; the outcome is unknown."""
+
+
+class NodeStalled(NodeError):
+    """A pin made no progress for the stall limit and was given up on the node; it can be taken up again."""

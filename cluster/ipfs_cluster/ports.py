@@ -1,0 +1,459 @@
+"""What the engine needs from the outside: a clock, IPFS nodes, a store. Small protocols, declared by their consumer.
+
+Every implementation of a port runs the same contract suite in `ipfs_cluster.testing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from ipfs_cluster.cid import Cid
+from ipfs_cluster.model import (
+    ClaimKind,
+    NodeInfo,
+    NodePin,
+    PeerId,
+    Pin,
+    PinMode,
+    PinType,
+    RepoStat,
+    Space,
+    TrackerStatus,
+    Work,
+)
+
+
+class Clock(Protocol):
+    """Time and randomness, injected so that tests own them."""
+
+    def time(self) -> float:
+        """Unix seconds; may jump. For what is stored and shown."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never go back. For timeouts and intervals."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after this long on the monotonic clock."""
+        ...
+
+    def jitter(self) -> float:
+        """A random number in [0, 1)."""
+        ...
+
+
+class Node(Protocol):
+    """One IPFS daemon. Calls raise NodeUnreachable (outcome unknown) or NodeError (the daemon's own message)."""
+
+    async def info(self) -> NodeInfo:
+        """The node's ID, addresses and version."""
+        ...
+
+    async def pin(
+        self,
+        cid: Cid,
+        mode: PinMode,
+        name: str,
+        on_progress: Callable[[int, int], None],
+        stall: float,
+    ) -> None:
+        """Pin and return when the node says it is pinned. on_progress(nodes, bytes) on every report.
+
+        stall: seconds without growth after which the attempt is given up: NodeStalled. 0 = never. Success is only a
+        complete answer with the CID in `Pins` and no X-Stream-Error trailer.
+        """
+        ...
+
+    async def pin_update(self, old: Cid, new: Cid, stall: float) -> None:
+        """Pin `new` recursively by fetching its difference to `old`, which stays pinned."""
+        ...
+
+    async def unpin(self, cid: Cid, mode: PinMode) -> None:
+        """Remove the pin. Not being pinned is success. Raises NodeError when it is pinned in the other mode."""
+        ...
+
+    async def pinned(self, cid: Cid) -> PinMode | None:
+        """How the node holds this CID: recursive, direct, or not at all by itself (None)."""
+        ...
+
+    def pins(self, mode: PinMode) -> AsyncIterator[list[NodePin]]:
+        """All pins of one mode, in batches, streamed. A stream that breaks raises: what came proves nothing."""
+        ...
+
+    def indirect(self) -> AsyncIterator[list[Cid]]:
+        """All CIDs that the node holds through recursive pins only, in batches, streamed."""
+        ...
+
+    async def indirect_root(self, cid: Cid) -> Cid | None:
+        """A recursive pin through which the node holds this CID, or None."""
+        ...
+
+    async def resolve(self, path: str) -> Cid:
+        """The CID that a path leads to. Raises NodeError with the daemon's text for paths that do not resolve."""
+        ...
+
+    async def connect(self, addresses: Sequence[str]) -> None:
+        """Connect the node's swarm to another node; addresses end in /p2p/<id>."""
+        ...
+
+    async def swarm_peers(self) -> frozenset[str]:
+        """IDs of the nodes it is connected to."""
+        ...
+
+    async def ensure_empty_block(self) -> None:
+        """Put and pin the empty raw block, which bitswap never serves (sharding rules, fact 9)."""
+        ...
+
+    async def space(self) -> Space:
+        """Disk space where the repository lies."""
+        ...
+
+    async def repo_stat(self) -> RepoStat:
+        """The daemon's repo/stat."""
+        ...
+
+    async def close(self) -> None:
+        """Close idle connections; running calls are cancelled by their callers."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PeerRecord:
+    """A peer as the store remembers it. node_id: the IPFS node it drove last. surveyed: its first reconcile is done,
+    so that foreign pins are known and unpinning is allowed. adopted: the node's own pins were taken into the pinset.
+    """
+
+    id: PeerId
+    name: str
+    node_id: str = ""
+    surveyed: bool = False
+    adopted: bool = False
+
+
+# --- writes: one commit is a sequence of these, all or nothing, each seeing the effects of those before it ---
+
+
+@dataclass(frozen=True, slots=True)
+class PutPin:
+    """Create or replace the visible entry of pin.cid.
+
+    expect: guard; the revision the entry must have now, 0 = there must be none, None = no guard. Conflict otherwise.
+    queue: peers that get (or keep) a PIN_QUEUED row. A row that already wants the pin keeps attempts and error.
+    held: peers known to hold it already: their row, if any, goes. release: peers that get an UNPIN_QUEUED row.
+    Rows of peers in none of the three stay as they are. The row's mode is pin.mode for queue and `release_mode`
+    for release. pin.revision is ignored; the store assigns the commit's.
+    """
+
+    pin: Pin
+    expect: int | None = None
+    queue: tuple[PeerId, ...] = ()
+    held: tuple[PeerId, ...] = ()
+    release: tuple[PeerId, ...] = ()
+    release_mode: PinMode = PinMode.RECURSIVE
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RemovePin:
+    """Delete the visible entry; absent and no guard: nothing happens. release: as in PutPin, with the entry's mode."""
+
+    cid: Cid
+    expect: int | None = None
+    release: tuple[PeerId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PutPending:
+    """Write an entry that stays invisible until `CommitPending(op)`; the entry protects its CIDs from being unpinned."""
+
+    op: str
+    pin: Pin
+    queue: tuple[PeerId, ...] = ()
+    held: tuple[PeerId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CommitPending:
+    """Make all pending entries of op visible at once, with their queue and held as in PutPin. An entry that is visible
+    under the same CID already wins; the pending one is dropped. Conflict when op has no pending entries.
+    """
+
+    op: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropPending:
+    """Remove all pending entries of op; nothing else changes."""
+
+    op: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutClaim:
+    """Record that `owner` needs the CID on the peer. Idempotent per (peer, cid, owner)."""
+
+    peer: PeerId
+    cid: Cid
+    owner: str
+    kind: ClaimKind
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseClaims:
+    """Drop the owner's claims (all of them, or those on one CID). Where then nothing needs (peer, cid) any more,
+    an UNPIN_QUEUED row (mode recursive) is made, unless `keep`: then the claims just go.
+    """
+
+    owner: str
+    cid: Cid | None = None
+    keep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FinishWork:
+    """The tracker's word that the row is done: delete it if its generation is still this one, else change nothing."""
+
+    peer: PeerId
+    cid: Cid
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class FailWork:
+    """The tracker's word that an attempt failed: status (an *_ERROR or *_QUEUED one), attempts, reason and next time,
+    if the generation is still this one. `since` changes only when the status changes. The generation stays.
+    """
+
+    peer: PeerId
+    cid: Cid
+    generation: int
+    status: TrackerStatus
+    attempts: int
+    error: str
+    next_retry: float
+
+
+@dataclass(frozen=True, slots=True)
+class QueueWork:
+    """Ask for work on a pin that exists: the row gets this status, attempts 0, next_retry now (recover, reconcile).
+
+    Only if the visible entry (for WANTS_PIN) wants the CID on the peer. expect_absent: only if there is no row now.
+    """
+
+    peer: PeerId
+    cid: Cid
+    status: TrackerStatus
+    error: str = ""
+    expect_absent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PutPeer:
+    """Create or replace a peer's record. A new peer gets a PIN_QUEUED row for every visible everywhere-pin."""
+
+    peer: PeerRecord
+
+
+@dataclass(frozen=True, slots=True)
+class RecordForeign:
+    """Pins that the node holds and nothing of ours asked for. orphan: found after the first survey. Idempotent."""
+
+    peer: PeerId
+    pins: tuple[NodePin, ...]
+    orphan: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetForeign:
+    """These are no longer foreign: adopted, or gone from the node."""
+
+    peer: PeerId
+    cids: tuple[Cid, ...]
+
+
+Write = (
+    PutPin
+    | RemovePin
+    | PutPending
+    | CommitPending
+    | DropPending
+    | PutClaim
+    | ReleaseClaims
+    | FinishWork
+    | FailWork
+    | QueueWork
+    | PutPeer
+    | RecordForeign
+    | ForgetForeign
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PinQuery:
+    """Which visible pins. name: case-sensitive substring. modes, types: any of. peer: those wanted on it."""
+
+    modes: frozenset[PinMode] | None = None
+    types: frozenset[PinType] | None = None
+    name: str = ""
+    peer: PeerId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPin:
+    """One line of a listing, light: text is the CID's usual spelling."""
+
+    text: str
+    cid: Cid
+    mode: PinMode
+    type: PinType
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignPin:
+    """A pin that a node holds and that is none of ours."""
+
+    peer: PeerId
+    pin: NodePin
+    orphan: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An entry of the change feed: pin is None when the entry was removed."""
+
+    revision: int
+    cid: Cid
+    pin: Pin | None
+
+
+class Scan(Protocol):
+    """A comparison of what one node holds with what the store wants there, by a temporary table.
+
+    Use: feed everything the node lists, then `seal`, then read the findings. Only rows and entries that have not
+    changed since the scan was opened are reported. Each iterator yields pages and may be abandoned.
+    """
+
+    async def feed(self, pins: Sequence[NodePin]) -> None: ...
+
+    async def seal(self) -> None: ...
+
+    def missing(self) -> AsyncIterator[list[Pin]]:
+        """Wanted on the peer, no row, and not held as wanted (a recursive pin on the node satisfies a direct one)."""
+        ...
+
+    def settled(self) -> AsyncIterator[list[Work]]:
+        """Rows that want a pin the node holds as wanted, and rows that want an unpin of what it does not hold."""
+        ...
+
+    def extra(self) -> AsyncIterator[list[NodePin]]:
+        """Held, and no entry (visible or pending), row, claim or foreign record explains it."""
+        ...
+
+    def vanished(self) -> AsyncIterator[list[Cid]]:
+        """Foreign records whose pin the node no longer holds."""
+        ...
+
+
+class Store(Protocol):
+    """The pinset and everything durable about it. Truth when it stands alone, indexed replica beside etcd.
+
+    Guarantees: a commit is atomic and on disk when `commit` returns; commits are applied in one order and each gets
+    the next revision; a failed commit changes nothing. Reads see all commits that returned before they began; an
+    iterator's pages are each a consistent moment, the whole is not. Reads never block writes.
+    """
+
+    async def open(self) -> None:
+        """Open or create. Raises StoreUnusable."""
+        ...
+
+    async def close(self) -> None:
+        """Finish queued commits and close."""
+        ...
+
+    async def commit(self, writes: Sequence[Write]) -> int:
+        """Apply all or nothing; the new revision. Raises Conflict, StoreUnavailable."""
+        ...
+
+    async def begin_unpin(self, peer: PeerId, cid: Cid, generation: int) -> bool:
+        """In one writer turn: is this row still the one, and does nothing need (peer, cid)? Needed are: a visible or
+        pending entry wanted on the peer, a claim. A foreign pin is not ours to remove. When something needs it or it is
+        foreign the row is deleted and the answer is False; with another generation only False.
+        """
+        ...
+
+    async def revision(self) -> int: ...
+
+    async def get(self, cid: Cid) -> Pin | None:
+        """The visible entry."""
+        ...
+
+    async def get_many(self, cids: Sequence[Cid]) -> dict[Cid, Pin]: ...
+
+    def pins(self, query: PinQuery = ..., after_revision: int = 0) -> AsyncIterator[list[Pin]]:
+        """All matching entries in pages of at most 1,000, in no promised order, each once."""
+        ...
+
+    def listing(self, query: PinQuery = ..., *, by_text: bool = False) -> AsyncIterator[list[ListedPin]]:
+        """The same, light; recursive before direct, or byte-sorted by text."""
+        ...
+
+    async def count(self, query: PinQuery = ...) -> int: ...
+
+    async def work(self, cids: Sequence[Cid]) -> list[Work]:
+        """All rows of these CIDs, on all peers."""
+        ...
+
+    def works(self, peer: PeerId | None = None) -> AsyncIterator[list[Work]]:
+        """All rows, in pages."""
+        ...
+
+    async def due(self, peer: PeerId, now: float, limit: int, skip: frozenset[Cid]) -> list[Work]:
+        """Rows with next_retry <= now that are not in skip: higher priority first, then oldest first."""
+        ...
+
+    async def next_due(self, peer: PeerId, now: float) -> float | None:
+        """The earliest next_retry after now, None when there is none."""
+        ...
+
+    async def retry_now(self, peer: PeerId, now: float) -> int:
+        """Make all rows of a peer due (its node came back); how many."""
+        ...
+
+    async def work_counts(self) -> dict[tuple[PeerId, TrackerStatus], int]: ...
+
+    async def claims(self, owner: str | None = None) -> list[PutClaim]: ...
+
+    async def pending_ops(self) -> list[str]: ...
+
+    async def peers(self) -> list[PeerRecord]: ...
+
+    def foreign(self, peer: PeerId | None = None) -> AsyncIterator[list[ForeignPin]]: ...
+
+    async def is_foreign(self, peer: PeerId, cid: Cid) -> NodePin | None: ...
+
+    async def changes(self, after_revision: int, limit: int) -> list[Change]:
+        """Entries changed after a revision, oldest change first, each CID once with its latest state."""
+        ...
+
+    def scan(self, peer: PeerId) -> AbstractAsyncContextManager[Scan]: ...
+
+    def distinct(self) -> AbstractAsyncContextManager[Distinct]:
+        """A sorted, de-duplicating set of CIDs on disk for one request (indirect pins)."""
+        ...
+
+
+class Distinct(Protocol):
+    """A set of CIDs on disk: add in batches, read back sorted by text."""
+
+    async def add(self, cids: Sequence[Cid]) -> list[Cid]:
+        """Add; returns those that were not in it before, in the given order."""
+        ...
+
+    def sorted(self) -> AsyncIterator[list[tuple[str, Cid]]]:
+        """(text, cid), byte-sorted by text, in pages."""
+        ...
