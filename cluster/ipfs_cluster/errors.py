@@ -58,7 +58,7 @@ class StoreUnavailable(ClusterError):
 
 
 class StoreUnusable(ClusterError):
-    """The store's file is newer than this program, damaged, or in use by another process; the service must not start."""
+    """The file is newer than this program, damaged, or in use by another process; the service must not start."""
 
 
 class NodeError(ClusterError):

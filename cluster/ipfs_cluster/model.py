@@ -53,9 +53,7 @@ class TrackerStatus(enum.StrEnum):
     UNEXPECTEDLY_UNPINNED = "unexpectedly_unpinned"
 
 
-WANTS_PIN = frozenset(
-    {TrackerStatus.PIN_QUEUED, TrackerStatus.PIN_ERROR, TrackerStatus.UNEXPECTEDLY_UNPINNED}
-)
+WANTS_PIN = frozenset({TrackerStatus.PIN_QUEUED, TrackerStatus.PIN_ERROR, TrackerStatus.UNEXPECTEDLY_UNPINNED})
 WANTS_UNPIN = frozenset({TrackerStatus.UNPIN_QUEUED, TrackerStatus.UNPIN_ERROR})
 """The statuses that a stored work row can have; PINNED is the absence of a row, PINNING lives in the tracker."""
 

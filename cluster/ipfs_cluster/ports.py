@@ -168,7 +168,7 @@ class RemovePin:
 
 @dataclass(frozen=True, slots=True)
 class PutPending:
-    """Write an entry that stays invisible until `CommitPending(op)`; the entry protects its CIDs from being unpinned."""
+    """Write an entry that stays invisible until `CommitPending(op)`; it protects its CID from being unpinned."""
 
     op: str
     pin: Pin
