@@ -398,8 +398,22 @@ class Store(Protocol):
         """All matching entries in pages of at most 1,000, in no promised order, each once."""
         ...
 
-    def listing(self, query: PinQuery = ..., *, by_text: bool = False) -> AsyncIterator[list[ListedPin]]:
-        """The same, light; recursive before direct, or byte-sorted by text."""
+    def listing(
+        self, query: PinQuery = ..., *, by_text: bool = False, foreign_of: PeerId | None = None
+    ) -> AsyncIterator[list[ListedPin]]:
+        """The same, light; recursive before direct, or byte-sorted by text.
+
+        foreign_of: that peer's foreign pins (not its orphans) are listed too, in the same order, unless an entry has
+        the CID; they have type PIN and obey the query's modes and name.
+        """
+        ...
+
+    async def expiring(self, before: float, limit: int) -> list[Pin]:
+        """Entries with 0 < expire_at <= before, the earliest first."""
+        ...
+
+    async def next_expiry(self) -> float | None:
+        """The earliest expire_at > 0, None when no entry expires."""
         ...
 
     async def count(self, query: PinQuery = ...) -> int: ...

@@ -1,0 +1,86 @@
+"""Outcomes of node work, told to whoever waits for them in this process.
+
+Durable state comes first: an outcome is published only after the store has it, so a watcher that subscribed before
+its commit misses nothing. Watchers are held weakly: a request that is simply dropped leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+from typing import Protocol
+
+from ipfs_cluster.cid import Cid
+from ipfs_cluster.core.transitions import Event
+from ipfs_cluster.model import PeerId, PinProgress
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One attempt on one peer has ended. unpin: it was a removal. message: the reason unless event is DONE."""
+
+    peer: PeerId
+    cid: Cid
+    event: Event
+    unpin: bool = False
+    message: str = ""
+    progress: PinProgress = PinProgress()
+
+
+class Watcher(Protocol):
+    """Gets the outcomes of the CIDs it subscribed to; must not block or raise."""
+
+    def notify(self, outcome: Outcome) -> None: ...
+
+    def peer_away(self, peer: PeerId, message: str) -> None:
+        """No attempt of this peer will end before its node is back."""
+        ...
+
+    def removed(self, cid: Cid) -> None:
+        """The entry left the pinset: no attempt will make it pinned."""
+        ...
+
+
+class Hub:
+    """Subscriptions by CID."""
+
+    def __init__(self) -> None:
+        self._watchers: dict[Cid, weakref.WeakSet[Watcher]] = {}
+
+    def subscribe(self, cid: Cid, watcher: Watcher) -> None:
+        """Tell the watcher about this CID until it unsubscribes or is collected."""
+        self._watchers.setdefault(cid, weakref.WeakSet()).add(watcher)
+
+    def unsubscribe(self, cid: Cid, watcher: Watcher) -> None:
+        """Undo `subscribe`; unknown ones are ignored."""
+        watchers = self._watchers.get(cid)
+        if watchers is None:
+            return
+        watchers.discard(watcher)
+        if not watchers:
+            del self._watchers[cid]
+
+    def watched(self, cid: Cid) -> bool:
+        """True while anybody waits for this CID."""
+        return bool(self._watchers.get(cid))
+
+    def publish(self, outcome: Outcome) -> None:
+        """Tell all watchers of the outcome's CID."""
+        watchers = self._watchers.get(outcome.cid)
+        if watchers is None:
+            return
+        for watcher in list(watchers):
+            watcher.notify(outcome)
+        if not watchers:
+            del self._watchers[outcome.cid]
+
+    def removed(self, cid: Cid) -> None:
+        """Tell all watchers of the CID that its entry is gone."""
+        for watcher in list(self._watchers.get(cid, ())):
+            watcher.removed(cid)
+
+    def peer_away(self, peer: PeerId, message: str) -> None:
+        """Tell every watcher that a peer's node is away."""
+        seen = {id(watcher): watcher for watchers in self._watchers.values() for watcher in watchers}
+        for watcher in seen.values():
+            watcher.peer_away(peer, message)

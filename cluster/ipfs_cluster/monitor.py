@@ -1,0 +1,169 @@
+"""Watching one peer's node: is it there, which node is it, how much room has it. Source of the peer's metrics.
+
+A node that comes (back) is told to everybody through `on_up`, one that goes through `on_down`; both get the reason in
+words. A node whose ID changed is a node that came back with another repository.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from ipfs_cluster.errors import NodeError, NodeUnreachable
+from ipfs_cluster.model import Metric, NodeInfo, PeerId
+from ipfs_cluster.ports import Clock, Node
+
+log = logging.getLogger(__name__)
+
+KNOWN_GOOD = ((0, 42), (0, 44))
+"""From (inclusive) to (exclusive): below 0.42 Kubo's pinner may lock up under load."""
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorSettings:
+    """ping_interval, metric_ttl, call_timeout in seconds; tags: the peer's `tag:<key>` metrics."""
+
+    ping_interval: float = 15.0
+    metric_ttl: float = 30.0
+    call_timeout: float = 10.0
+    reserve: int = 0
+    tags: tuple[tuple[str, str], ...] = (("group", "default"),)
+
+
+@dataclass(slots=True)
+class PeerState:
+    """What is known of a peer's node now. error: why it cannot be used, empty while it can."""
+
+    info: NodeInfo | None = None
+    error: str = "not contacted yet"
+    up: bool = False
+    since: float = 0.0
+    metrics: dict[str, Metric] = field(default_factory=dict)
+
+
+class Monitor:
+    """Pings one node until cancelled. `check_soon` after somebody saw the connection fail."""
+
+    def __init__(
+        self,
+        peer: PeerId,
+        name: str,
+        node: Node,
+        clock: Clock,
+        settings: MonitorSettings,
+        on_up: Callable[[bool], Awaitable[None]],
+        on_down: Callable[[str], None],
+        refuse: Callable[[NodeInfo], str],
+    ) -> None:
+        """on_up(changed): the node answers again; changed: it is another node than before. refuse: why this node must
+        not be driven (already served by another peer), empty when it may.
+        """
+        self.state = PeerState()
+        self._peer = peer
+        self._name = name
+        self._node = node
+        self._clock = clock
+        self._settings = settings
+        self._on_up = on_up
+        self._on_down = on_down
+        self._refuse = refuse
+        self._soon = asyncio.Event()
+        self._warned = ""
+
+    def check_soon(self) -> None:
+        """Ping now instead of at the next interval."""
+        self._soon.set()
+
+    async def run(self) -> None:
+        """Ping at every interval, more often while the node is away."""
+        while True:
+            await self._pause()
+            await self.check()
+
+    async def _pause(self) -> None:
+        interval = self._settings.ping_interval if self.state.up else min(1.0, self._settings.ping_interval)
+        if self._soon.is_set():
+            # Whoever asked saw a failure just now: a short breath keeps a flapping node from being hammered.
+            self._soon.clear()
+            interval = min(0.25, interval)
+        async with asyncio.TaskGroup() as group:
+            timer = group.create_task(self._clock.sleep(interval))
+            waiter = group.create_task(self._soon.wait())
+            await asyncio.wait([timer, waiter], return_when=asyncio.FIRST_COMPLETED)
+            timer.cancel()
+            waiter.cancel()
+
+    async def check(self) -> None:
+        """One ping: update state and metrics, tell about changes."""
+        try:
+            async with asyncio.timeout(self._settings.call_timeout):
+                info = await self._node.info()
+                space = await self._node.space()
+        except TimeoutError:
+            self._down(f"no answer within {self._settings.call_timeout:g}s")
+            return
+        except NodeUnreachable as error:
+            self._down(str(error))
+            return
+        except NodeError as error:
+            self._down(f"the node refused a ping: {error}")
+            return
+        if reason := self._refuse(info):
+            self._down(reason)
+            return
+        self._measure(info, max(space.free - self._settings.reserve, 0))
+        await self._up(info)
+
+    async def _up(self, info: NodeInfo) -> None:
+        state = self.state
+        changed = state.info is not None and state.info.id != info.id
+        came = not state.up
+        state.info, state.error, state.up = info, "", True
+        if came or changed:
+            state.since = self._clock.time()
+            self._warn_version(info)
+            await self._on_up(changed)
+
+    def _down(self, reason: str) -> None:
+        state = self.state
+        if state.up:
+            state.since = self._clock.time()
+            log.warning("peer %s: node is away: %s", self._name, reason)
+        state.up, state.error = False, reason
+        self._on_down(reason)
+
+    def _measure(self, info: NodeInfo, free: int) -> None:
+        now = self._clock.time()
+        ping = json.dumps({"peer_name": self._name, "ipfs_id": info.id, "ipfs_addresses": list(info.addresses)})
+        self._set("ping", ping, now + 2 * self._settings.ping_interval, now)
+        expire = now + max(self._settings.metric_ttl, 2 * self._settings.ping_interval)
+        self._set("freespace", str(free), expire, now, weight=free, valid=free > 0)
+        for key, value in self._settings.tags:
+            self._set(f"tag:{key}", value, expire, now, partitionable=True)
+
+    def _set(
+        self,
+        name: str,
+        value: str,
+        expire: float,
+        now: float,
+        *,
+        weight: int = 0,
+        partitionable: bool = False,
+        valid: bool = True,
+    ) -> None:
+        self.state.metrics[name] = Metric(name, self._peer, value, expire, now, weight, partitionable, valid)
+
+    def _warn_version(self, info: NodeInfo) -> None:
+        try:
+            major, minor = (int(part) for part in info.version.split("-")[0].split(".")[:2])
+        except ValueError:
+            return
+        if not KNOWN_GOOD[0] <= (major, minor) < KNOWN_GOOD[1] and self._warned != info.version:
+            self._warned = info.version
+            log.warning(
+                "peer %s: Kubo %s is outside the versions this was tested with (0.42, 0.43)", self._name, info.version
+            )

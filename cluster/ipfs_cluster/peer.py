@@ -1,0 +1,182 @@
+"""One local peer of the service: its node, its tracker, its monitor, and the reconcile that ties them together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from ipfs_cluster.errors import ClusterError, NodeError
+from ipfs_cluster.hub import Hub
+from ipfs_cluster.model import ClaimKind, NodeInfo, PeerId, PeerInfo
+from ipfs_cluster.monitor import Monitor, MonitorSettings, PeerState
+from ipfs_cluster.nodes.empty import EMPTY_RAW_BLOCK
+from ipfs_cluster.ports import Clock, Node, PeerRecord, PutClaim, PutPeer, Store
+from ipfs_cluster.reconcile import Findings, reconcile
+from ipfs_cluster.tasks import TaskSet
+from ipfs_cluster.tracker import Tracker, TrackerSettings
+
+log = logging.getLogger(__name__)
+
+SYSTEM_OWNER = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSpec:
+    """What the service is told about a local peer. home: the proxy forwards to its node."""
+
+    id: PeerId
+    name: str
+    node: Node
+    home: bool = False
+    tags: tuple[tuple[str, str], ...] = (("group", "default"),)
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSettings:
+    """reconcile_interval: seconds between full comparisons with the node."""
+
+    tracker: TrackerSettings = TrackerSettings()
+    monitor: MonitorSettings = MonitorSettings()
+    reconcile_interval: float = 720.0
+
+
+class LocalPeer:
+    """Drives one node. `start` begins watching and working; `first_check` is done when it returns."""
+
+    def __init__(
+        self,
+        spec: PeerSpec,
+        store: Store,
+        clock: Clock,
+        hub: Hub,
+        settings: PeerSettings,
+        refuse: Callable[[PeerId, NodeInfo], str],
+        on_up: Callable[[LocalPeer], Awaitable[None]],
+    ) -> None:
+        self.id = spec.id
+        self.name = spec.name
+        self.home = spec.home
+        self.node = spec.node
+        self.record = PeerRecord(spec.id, spec.name)
+        self._store = store
+        self._clock = clock
+        self._hub = hub
+        self._settings = settings
+        self._announce_up = on_up
+        self._due = asyncio.Event()
+        self.surveyed = asyncio.Event()
+        self.tracker = Tracker(spec.id, spec.node, store, clock, hub, settings.tracker, self._suspect)
+        self.monitor = Monitor(
+            spec.id,
+            spec.name,
+            spec.node,
+            clock,
+            replace(settings.monitor, tags=spec.tags),
+            self._node_up,
+            self._node_down,
+            lambda info: refuse(spec.id, info),
+        )
+
+    @property
+    def state(self) -> PeerState:
+        """What the monitor knows now."""
+        return self.monitor.state
+
+    @property
+    def up(self) -> bool:
+        """True while the node answers."""
+        return self.state.up
+
+    def info(self) -> PeerInfo:
+        """The peer as listings show it."""
+        return PeerInfo(self.id, self.name, (), self.state.info, self.state.error, self.home)
+
+    async def load(self, records: dict[PeerId, PeerRecord]) -> None:
+        """Take up the stored record, or write a new one (which queues every pin that belongs everywhere)."""
+        known = records.get(self.id)
+        self.record = replace(known, name=self.name) if known else self.record
+        if known != self.record:
+            await self._store.commit([PutPeer(self.record)])
+
+    async def remember(self, **changes: object) -> None:
+        """Change the stored record durably."""
+        self.record = replace(self.record, **changes)  # type: ignore[arg-type]
+        await self._store.commit([PutPeer(self.record)])
+
+    async def first_check(self) -> None:
+        """Ping once, and if the node has never been surveyed, survey it before anything may be unpinned there."""
+        await self.monitor.check()
+        if self.up and not self.record.surveyed:
+            await self.reconcile_now()
+
+    def start(self, tasks: TaskSet) -> None:
+        """Begin watching, working and comparing, until the task set is closed."""
+        tasks.start(f"monitor {self.name}", self.monitor.run())
+        tasks.start(f"tracker {self.name}", self.tracker.run())
+        tasks.start(f"reconcile {self.name}", self._reconcile_forever())
+
+    # --- the node comes and goes ---
+
+    def _suspect(self, _reason: str) -> None:
+        self.monitor.check_soon()
+
+    async def _node_up(self, changed: bool) -> None:
+        info = self.state.info
+        if info is not None and info.id != self.record.node_id:
+            if self.record.node_id:
+                log.warning(
+                    "peer %s: now drives node %s instead of %s: its pins will be compared and fetched again",
+                    self.name,
+                    info.id,
+                    self.record.node_id,
+                )
+            # Another repository may hold other people's pins: it is surveyed before anything is unpinned there.
+            await self.remember(node_id=info.id, surveyed=self.record.surveyed and not self.record.node_id)
+        if changed:
+            self.surveyed.clear()
+        await self._store.retry_now(self.id, self._clock.time())
+        self.tracker.node_up()
+        self._due.set()
+        await self._announce_up(self)
+
+    def _node_down(self, reason: str) -> None:
+        self.tracker.node_down()
+        self._hub.peer_away(self.id, reason)
+
+    # --- comparing ---
+
+    async def _reconcile_forever(self) -> None:
+        while True:
+            async with asyncio.TaskGroup() as group:
+                timer = group.create_task(self._clock.sleep(self._settings.reconcile_interval))
+                waiter = group.create_task(self._due.wait())
+                await asyncio.wait([timer, waiter], return_when=asyncio.FIRST_COMPLETED)
+                timer.cancel()
+                waiter.cancel()
+            self._due.clear()
+            if self.up:
+                await self.reconcile_now()
+
+    async def reconcile_now(self) -> Findings | None:
+        """Compare once; None when the node did not answer to the end (it is tried again when the node is back)."""
+        try:
+            found = await reconcile(self.id, self.node, self._store, first=not self.record.surveyed)
+            if not self.record.surveyed:
+                await self.remember(surveyed=True)
+            claim = PutClaim(self.id, EMPTY_RAW_BLOCK, SYSTEM_OWNER, ClaimKind.SYSTEM)
+            await self._store.commit([claim])
+            await self.node.ensure_empty_block()
+        except NodeError as error:
+            log.warning("peer %s: comparing with the node broke off: %s", self.name, error)
+            return None
+        except ClusterError as error:
+            log.error("peer %s: comparing with the node failed: %s", self.name, error)
+            return None
+        if found.missing or found.vanished:
+            log.warning("peer %s: %d pins were missing on the node and are queued again", self.name, found.missing)
+        self.surveyed.set()
+        self.tracker.allow_unpin()
+        self.tracker.wake()
+        return found

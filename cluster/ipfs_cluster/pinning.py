@@ -1,0 +1,200 @@
+"""One request that pins: what it committed, how far the nodes are, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ipfs_cluster.cid import Cid
+from ipfs_cluster.core.quorum import Quorum, Verdict
+from ipfs_cluster.core.transitions import Event
+from ipfs_cluster.errors import Conflict, PinFailed
+from ipfs_cluster.hub import Hub, Outcome
+from ipfs_cluster.model import PeerId, Pin, PinProgress
+from ipfs_cluster.ports import RemovePin, Store
+
+
+class Wait(enum.StrEnum):
+    """How long a pin request waits: for the durable entry only, for replication_min peers, for all allocated ones."""
+
+    ACCEPTED = "accepted"
+    MIN = "min"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Blocks (Kubo's "nodes") and bytes, over all arguments of a request, each the maximum over its peers."""
+
+    nodes: int = 0
+    bytes: int = 0
+
+
+@dataclass(slots=True)
+class Ticket:
+    """One argument of a request. created: there was no entry before, so giving up removes it again."""
+
+    pin: Pin
+    quorum: Quorum
+    created: bool
+    seen: dict[PeerId, PinProgress] = field(default_factory=dict)
+
+
+class PinCall:
+    """A committed pin request. It watches outcomes from before its commit, so none is missed.
+
+    A caller that just drops it withdraws nothing.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        store: Store,
+        home: PeerId,
+        everyone: Sequence[PeerId],
+        progress_of: Callable[[PeerId, Cid], PinProgress],
+        on_withdrawn: Callable[[Sequence[Cid]], None],
+    ) -> None:
+        self._hub = hub
+        self._store = store
+        self._home = home
+        self._everyone = tuple(everyone)
+        self._progress_of = progress_of
+        self._on_withdrawn = on_withdrawn
+        self._order: tuple[Cid, ...] = ()
+        self._tickets: Mapping[Cid, Ticket] = {}
+        self._early: list[Outcome] = []
+        self._changed = asyncio.Event()
+
+    def watch(self, cids: Sequence[Cid]) -> None:
+        """Begin to listen; before the commit."""
+        self._order = tuple(cids)
+        for cid in self._order:
+            self._hub.subscribe(cid, self)
+
+    def begin(self, tickets: Mapping[Cid, Ticket]) -> None:
+        """Take the commit's result and what was heard meanwhile."""
+        self._tickets = tickets
+        early, self._early = self._early, []
+        for outcome in early:
+            self.notify(outcome)
+
+    @property
+    def pins(self) -> tuple[Pin, ...]:
+        """The entries, in argument order, repeated arguments repeated."""
+        return tuple(self._tickets[cid].pin for cid in self._order)
+
+    def notify(self, outcome: Outcome) -> None:
+        """From the hub."""
+        if not self._tickets:
+            self._early.append(outcome)
+            return
+        ticket = self._tickets.get(outcome.cid)
+        if ticket is None or outcome.unpin:
+            return
+        ticket.seen[outcome.peer] = outcome.progress
+        match outcome.event:
+            case Event.DONE:
+                ticket.quorum.hold(outcome.peer)
+            case Event.REFUSED:
+                ticket.quorum.fail(outcome.peer, outcome.message, away=False)
+            case Event.UNREACHABLE:
+                ticket.quorum.fail(outcome.peer, outcome.message, away=True)
+            case Event.STALLED:
+                # Kubo would wait on; so does the request, while the tracker tries again.
+                pass
+        self._changed.set()
+
+    def peer_away(self, peer: PeerId, message: str) -> None:
+        """From the hub: nothing will come from this peer for now."""
+        for ticket in self._tickets.values():
+            ticket.quorum.fail(peer, message, away=True)
+        self._changed.set()
+
+    def removed(self, cid: Cid) -> None:
+        """From the hub: somebody removed the entry."""
+        if (ticket := self._tickets.get(cid)) is not None:
+            for peer in ticket.quorum.allocated - ticket.quorum.held:
+                ticket.quorum.fail(peer, "the pin was removed while it was waited for", away=False)
+            self._changed.set()
+
+    def progress(self) -> Progress:
+        """How far it is now."""
+        nodes = size = 0
+        for ticket in self._tickets.values():
+            reports = [self._report(ticket, peer) for peer in ticket.quorum.allocated]
+            nodes += max((report.nodes for report in reports), default=0)
+            size += max((report.bytes for report in reports), default=0)
+        return Progress(nodes, size)
+
+    def _report(self, ticket: Ticket, peer: PeerId) -> PinProgress:
+        now = self._progress_of(peer, ticket.pin.cid)
+        if now.nodes or now.bytes:
+            ticket.seen[peer] = now
+        return ticket.seen.get(peer, now)
+
+    async def wait(self) -> None:
+        """Return when every argument is held by as many peers as asked for.
+
+        Arguments are judged in order, as Kubo works on them in order. Raises PinFailed for the lowest that cannot
+        reach its number, after withdrawing what this request created and has not reached.
+        """
+        for index, cid in enumerate(self._order):
+            quorum = self._tickets[cid].quorum
+            while (verdict := quorum.verdict()) is Verdict.WAITING:
+                self._changed.clear()
+                await self._changed.wait()
+            if verdict is Verdict.LOST:
+                await self.withdraw()
+                raise PinFailed(index, quorum.reason(self._home))
+        self._leave()
+
+    async def withdraw(self) -> None:
+        """Give up: entries that this request created, that no one else waits for or has rewritten, and that have not
+        reached their number leave the pinset again; their nodes are cleaned up by the trackers.
+        """
+        self._leave()
+        removed = []
+        for cid, ticket in self._tickets.items():
+            if not ticket.created or ticket.quorum.verdict() is Verdict.REACHED or self._hub.watched(cid):
+                continue
+            try:
+                await self._store.commit(
+                    [RemovePin(cid, ticket.pin.revision, ticket.pin.allocations or self._everyone)]
+                )
+            except Conflict:
+                continue
+            removed.append(cid)
+        if removed:
+            self._on_withdrawn(removed)
+
+    def _leave(self) -> None:
+        for cid in self._tickets:
+            self._hub.unsubscribe(cid, self)
+
+
+class UpdateCall:
+    """A pin update: the new pin's call, and what is done when it has been reached."""
+
+    def __init__(self, call: PinCall | None, finish: Callable[[], Awaitable[None]] | None) -> None:
+        """call None: nothing had to be done."""
+        self._call = call
+        self._finish = finish
+
+    def progress(self) -> Progress:
+        """How far the new pin is."""
+        return self._call.progress() if self._call else Progress()
+
+    async def wait(self) -> None:
+        """Return when the new pin is held as asked for and the old one, if it goes, is removed. Raises PinFailed."""
+        if self._call is not None:
+            await self._call.wait()
+        if self._finish is not None:
+            await self._finish()
+
+    async def withdraw(self) -> None:
+        """Give up on the new pin; the old one stays."""
+        if self._call is not None:
+            await self._call.withdraw()

@@ -1,0 +1,125 @@
+"""From a request and what is there now to the store writes that make it so. No I/O: the engine reads and commits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from ipfs_cluster.cid import text as cid_text
+from ipfs_cluster.core.allocate import Metrics, allocate
+from ipfs_cluster.errors import InvalidArgument, PinModeError
+from ipfs_cluster.model import (
+    EVERYWHERE,
+    WANTS_PIN,
+    PeerId,
+    Pin,
+    PinMode,
+    PinOptions,
+    PinType,
+    TrackerStatus,
+    Work,
+)
+from ipfs_cluster.ports import PutPin, QueueWork, Write
+
+_NOBODY: tuple[PeerId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What absent options mean for a new pin, and what allocation goes by."""
+
+    replication_min: int = EVERYWHERE
+    replication_max: int = EVERYWHERE
+    allocate_by: tuple[str, ...] = ("tag:group", "freespace")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The cluster at the moment of a decision. peers: all that are known. ties: spreads equals over peers."""
+
+    peers: tuple[PeerId, ...]
+    metrics: Metrics
+    now: float
+    tie: Callable[[], float]
+    defaults: Defaults
+
+
+def merged(pin: Pin, options: PinOptions, around: Surroundings, *, new: bool) -> Pin:
+    """The entry with the options of a request: absent ones keep their value. Allocations are not decided here."""
+    minimum, maximum = _factors(pin, options, around.defaults, new=new)
+    mode = options.mode or (PinMode.RECURSIVE if new else pin.mode)
+    if not new and pin.mode is PinMode.RECURSIVE and mode is PinMode.DIRECT:
+        raise PinModeError(f"pin: {cid_text(pin.cid)} already pinned recursively")
+    if options.expire_at is not None and 0 < options.expire_at <= around.now:
+        raise InvalidArgument("pin.ExpireAt set before current time")
+    return replace(
+        pin,
+        mode=mode,
+        name=pin.name if options.name is None else options.name,
+        replication_min=minimum,
+        replication_max=maximum,
+        metadata=pin.metadata if options.metadata is None else dict(options.metadata),
+        origins=pin.origins if options.origins is None else options.origins,
+        expire_at=pin.expire_at if options.expire_at is None else options.expire_at,
+        pin_update=pin.pin_update if options.pin_update is None else options.pin_update,
+    )
+
+
+def _factors(pin: Pin, options: PinOptions, defaults: Defaults, *, new: bool) -> tuple[int, int]:
+    base = (defaults.replication_min, defaults.replication_max) if new else (pin.replication_min, pin.replication_max)
+    low, high = options.replication_min or 0, options.replication_max or 0
+    # One factor given: the other follows where the configured one would contradict it.
+    if low and not high:
+        high = EVERYWHERE if low == EVERYWHERE else max(base[1], low)
+    if high and not low:
+        low = EVERYWHERE if high == EVERYWHERE else min(base[0], high) if base[0] > 0 else high
+    return (low or base[0]), (high or base[1])
+
+
+def plan_pin(
+    existing: Pin | None, fresh: Pin, options: PinOptions, works: Sequence[Work], around: Surroundings
+) -> tuple[Pin, list[Write]]:
+    """The entry as it will be, and the writes for it; no writes when it is so already and nothing needs a retry.
+
+    Raises PinModeError, NotEnoughPeers, InvalidArgument.
+    """
+    new = existing is None
+    before = existing or fresh
+    if before.type is not PinType.PIN:
+        return before, []
+    pin = merged(before, options, around, new=new)
+    ties = {peer: around.tie() for peer in around.peers}
+    decision = allocate(
+        pin.replication_min,
+        pin.replication_max,
+        peers=around.peers,
+        metrics=around.metrics,
+        now=around.now,
+        allocate_by=around.defaults.allocate_by,
+        current=before.allocations,
+        preferred=options.user_allocations,
+        ties=ties,
+    )
+    pin = replace(pin, allocations=decision.peers)
+    wanted = _holders(pin, around.peers)
+    if new or pin.mode is not before.mode:
+        queue, release = wanted, _NOBODY
+    else:
+        held = _holders(before, around.peers)
+        queue = tuple(peer for peer in wanted if peer not in held)
+        release = tuple(peer for peer in held if peer not in wanted)
+    writes: list[Write] = []
+    if new or pin != before:
+        pin = replace(pin, timestamp=around.now)
+        revision = 0 if existing is None else existing.revision
+        writes.append(PutPin(pin, revision, queue=queue, release=release, release_mode=before.mode))
+    writes += [
+        QueueWork(work.peer, work.cid, TrackerStatus.PIN_QUEUED)
+        for work in works
+        if work.status in WANTS_PIN and work.peer in wanted and work.peer not in queue and work.next_retry > around.now
+    ]
+    return pin, writes
+
+
+def _holders(pin: Pin, peers: tuple[PeerId, ...]) -> tuple[PeerId, ...]:
+    return pin.allocations or peers

@@ -1,0 +1,74 @@
+"""Comparing what one node holds with what the cluster wants there, by draining its streaming `pin/ls`.
+
+The stream goes at full speed into a temporary table of the store; findings are rows and entries that have not changed
+since the scan began. A missing pin is asked for once more before its status changes, and a stream that ended in an
+error proves nothing and changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from ipfs_cluster.model import WANTS_PIN, NodePin, PeerId, PinMode, TrackerStatus
+from ipfs_cluster.ports import FinishWork, ForgetForeign, Node, QueueWork, RecordForeign, Store, Write
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Findings:
+    """Counts of one reconcile. held: pins that the node lists."""
+
+    held: int = 0
+    missing: int = 0
+    settled: int = 0
+    extra: int = 0
+    vanished: int = 0
+
+
+async def reconcile(peer: PeerId, node: Node, store: Store, *, first: bool) -> Findings:
+    """One full comparison; raises NodeError or NodeUnreachable, and then nothing has been changed.
+
+    first: the peer's survey, at which everything that is not ours is recorded as foreign; later such pins are orphans.
+    """
+    found = Findings()
+    async with store.scan(peer) as scan:
+        for mode in (PinMode.RECURSIVE, PinMode.DIRECT):
+            async for pins in node.pins(mode):
+                found.held += len(pins)
+                await scan.feed(pins)
+        await scan.seal()
+        async for works in scan.settled():
+            settled: list[Write] = [FinishWork(work.peer, work.cid, work.generation) for work in works]
+            await store.commit(settled)
+            found.settled += sum(work.status in WANTS_PIN for work in works)
+        async for page in scan.missing():
+            lost: list[Write] = []
+            for pin in page:
+                held = await node.pinned(pin.cid)
+                if held is PinMode.RECURSIVE or held is pin.mode:
+                    continue
+                reason = "the node no longer has this pin"
+                status = TrackerStatus.UNEXPECTEDLY_UNPINNED
+                lost.append(QueueWork(peer, pin.cid, status, reason, expect_absent=True))
+            if lost:
+                found.missing += len(lost)
+                await store.commit(lost)
+        async for extras in scan.extra():
+            still = await _still_held(node, extras) if len(extras) <= ASK_AGAIN else extras
+            if still:
+                found.extra += len(still)
+                await store.commit([RecordForeign(peer, tuple(still), orphan=not first)])
+        async for cids in scan.vanished():
+            found.vanished += len(cids)
+            await store.commit([ForgetForeign(peer, tuple(cids))])
+    return found
+
+
+ASK_AGAIN = 100
+"""Extras in one page that are asked for once more: an add may just have undone a few; a survey finds thousands."""
+
+
+async def _still_held(node: Node, pins: list[NodePin]) -> list[NodePin]:
+    return [pin for pin in pins if await node.pinned(pin.cid) is pin.mode]

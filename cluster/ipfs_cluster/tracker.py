@@ -1,0 +1,243 @@
+"""One tracker per peer: makes the node hold what the pinset wants on it, and nothing of ours that it does not want.
+
+The queue is the store's work rows of the peer; this module only runs them, a bounded number at a time, at most one
+per CID, and writes down how each attempt ended. A row in work keeps its stored status, so a crash at any point finds
+it and asks the node first. Only the tracker unpins, and only what `begin_unpin` allows in the writer's turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ipfs_cluster.cid import Cid
+from ipfs_cluster.cid import text as cid_text
+from ipfs_cluster.core.transitions import Backoff, Event, after
+from ipfs_cluster.errors import ClusterError, NodeError, NodeStalled, NodeUnreachable
+from ipfs_cluster.hub import Hub, Outcome
+from ipfs_cluster.model import WANTS_UNPIN, PeerId, PinMode, PinProgress, TrackerStatus, Work
+from ipfs_cluster.ports import Clock, FailWork, FinishWork, Node, Store
+from ipfs_cluster.tasks import TaskSet
+
+log = logging.getLogger(__name__)
+
+STORE_PAUSE = 1.0
+"""Seconds to wait after the store refused a write before its rows are tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerSettings:
+    """concurrent: node calls at once. pin_timeout: stall limit of a pin; unpin_timeout: of an unpin (seconds)."""
+
+    concurrent: int = 10
+    pin_timeout: float = 120.0
+    unpin_timeout: float = 3 * 3600.0
+    backoff: Backoff = Backoff()
+
+
+@dataclass(slots=True)
+class _Operation:
+    work: Work
+    task: asyncio.Task[None] | None = None
+    since: float = 0.0
+    progress: PinProgress = PinProgress()
+
+    @property
+    def unpin(self) -> bool:
+        return self.work.status in WANTS_UNPIN
+
+
+class Tracker:
+    """Runs the work rows of one peer until cancelled. `wake` after commits; `cancel` what is no longer wanted."""
+
+    def __init__(
+        self,
+        peer: PeerId,
+        node: Node,
+        store: Store,
+        clock: Clock,
+        hub: Hub,
+        settings: TrackerSettings,
+        on_unreachable: Callable[[str], None],
+    ) -> None:
+        self.peer = peer
+        self._node = node
+        self._store = store
+        self._clock = clock
+        self._hub = hub
+        self._settings = settings
+        self._on_unreachable = on_unreachable
+        self._running: dict[Cid, _Operation] = {}
+        self._wake = asyncio.Event()
+        self._usable = asyncio.Event()
+        self._may_unpin = asyncio.Event()
+        self._operations = TaskSet()
+
+    # --- what others tell the tracker ---
+
+    def wake(self) -> None:
+        """There may be new work."""
+        self._wake.set()
+
+    def node_up(self) -> None:
+        """The node answers: work goes on."""
+        self._usable.set()
+        self._wake.set()
+
+    def node_down(self) -> None:
+        """The node is away: nothing new is started until `node_up`."""
+        self._usable.clear()
+
+    def allow_unpin(self) -> None:
+        """The node's foreign pins are known: from now on unpinning is safe."""
+        self._may_unpin.set()
+        self._wake.set()
+
+    def cancel(self, cids: Iterable[Cid]) -> None:
+        """These are no longer wanted: give up pin attempts in progress, so that their removal can start."""
+        for cid in cids:
+            operation = self._running.get(cid)
+            if operation is not None and not operation.unpin and operation.task is not None:
+                operation.task.cancel()
+
+    # --- what others ask ---
+
+    def phase(self, cid: Cid) -> tuple[TrackerStatus, float] | None:
+        """PINNING or UNPINNING and since when, while an attempt is in progress."""
+        operation = self._running.get(cid)
+        if operation is None:
+            return None
+        return (TrackerStatus.UNPINNING if operation.unpin else TrackerStatus.PINNING), operation.since
+
+    def progress(self, cid: Cid) -> PinProgress:
+        """Blocks and bytes of the attempt in progress; zeros when there is none."""
+        operation = self._running.get(cid)
+        return operation.progress if operation is not None else PinProgress()
+
+    def unpinning(self, cid: Cid) -> bool:
+        """True while a removal of this CID is on its way to the node."""
+        operation = self._running.get(cid)
+        return operation is not None and operation.unpin
+
+    async def idle(self, cid: Cid) -> None:
+        """Return when no attempt on this CID is in progress."""
+        while (operation := self._running.get(cid)) is not None and operation.task is not None:
+            await asyncio.wait([operation.task])
+
+    # --- the loop ---
+
+    async def run(self) -> None:
+        """Work off due rows until cancelled; running attempts are then cancelled and waited for."""
+        try:
+            while True:
+                await self._usable.wait()
+                self._wake.clear()
+                if not await self._start_due():
+                    await self._sleep_until_due()
+        finally:
+            await self._operations.close()
+
+    async def _start_due(self) -> bool:
+        """Start what fits; False when nothing more can be started now."""
+        free = self._settings.concurrent - len(self._running)
+        if free <= 0:
+            return False
+        works = await self._store.due(self.peer, self._clock.time(), free, frozenset(self._running))
+        works = [work for work in works if work.status not in WANTS_UNPIN or self._may_unpin.is_set()]
+        for work in works:
+            operation = _Operation(work, since=self._clock.time())
+            self._running[work.cid] = operation
+            operation.task = self._operations.start(f"{self.peer} {cid_text(work.cid)}", self._attempt(operation))
+        return bool(works)
+
+    async def _sleep_until_due(self) -> None:
+        now = self._clock.time()
+        due = await self._store.next_due(self.peer, now)
+        if due is None or len(self._running) >= self._settings.concurrent:
+            await self._wake.wait()
+            return
+        async with asyncio.TaskGroup() as group:
+            timer = group.create_task(self._clock.sleep(max(due - now, 0.05)))
+            timer.add_done_callback(lambda _: self._wake.set())
+            await self._wake.wait()
+            timer.cancel()
+
+    # --- one attempt ---
+
+    async def _attempt(self, operation: _Operation) -> None:
+        """One row from start to its durable end. A cancelled attempt leaves the row to whatever replaced it."""
+        try:
+            ended = await self._perform(operation)
+            if ended is not None:
+                await self._record(operation, *ended)
+        except ClusterError as error:
+            await self._store_refused(error)
+        finally:
+            del self._running[operation.work.cid]
+            self._wake.set()
+
+    async def _perform(self, operation: _Operation) -> tuple[Event, str] | None:
+        """The node calls; how they ended, or None when the row is gone and there is nothing to write down."""
+        work = operation.work
+        try:
+            if not operation.unpin:
+                await self._pin(operation)
+            elif await self._store.begin_unpin(self.peer, work.cid, work.generation):
+                await self._unpin(work)
+            else:
+                self._hub.publish(Outcome(self.peer, work.cid, Event.DONE, unpin=True))
+                return None
+        except NodeUnreachable as error:
+            self.node_down()
+            self._on_unreachable(str(error))
+            return Event.UNREACHABLE, str(error)
+        except NodeStalled as error:
+            return Event.STALLED, str(error)
+        except NodeError as error:
+            return Event.REFUSED, str(error)
+        return Event.DONE, ""
+
+    async def _pin(self, operation: _Operation) -> None:
+        """Make the node hold the CID. Never re-pins what it holds: Kubo drops the old record before it walks."""
+        work = operation.work
+        held = await self._node.pinned(work.cid)
+        if held is PinMode.RECURSIVE or held is work.mode:
+            return
+        if work.pin_update is not None and await self._node.pinned(work.pin_update) is PinMode.RECURSIVE:
+            await self._node.pin_update(work.pin_update, work.cid, self._settings.pin_timeout)
+            return
+
+        def on_progress(nodes: int, size: int) -> None:
+            if (nodes, size) != (operation.progress.nodes, operation.progress.bytes):
+                operation.progress = PinProgress(nodes, size, self._clock.time())
+
+        await self._node.pin(work.cid, work.mode, work.name, on_progress, self._settings.pin_timeout)
+
+    async def _unpin(self, work: Work) -> None:
+        try:
+            async with asyncio.timeout(self._settings.unpin_timeout):
+                await self._node.unpin(work.cid, work.mode)
+        except TimeoutError:
+            raise NodeStalled(f"unpin did not finish within {self._settings.unpin_timeout:g}s") from None
+
+    async def _record(self, operation: _Operation, event: Event, message: str) -> None:
+        """Write down how the attempt ended, then tell those who wait."""
+        work = operation.work
+        now = self._clock.time()
+        result = after(work.status, event, work.attempts, now, self._settings.backoff, self._clock.jitter())
+        if result.status is None:
+            await self._store.commit([FinishWork(self.peer, work.cid, work.generation)])
+        else:
+            change = FailWork(
+                self.peer, work.cid, work.generation, result.status, result.attempts, message, result.next_retry
+            )
+            await self._store.commit([change])
+        self._hub.publish(Outcome(self.peer, work.cid, event, operation.unpin, message, operation.progress))
+
+    async def _store_refused(self, error: ClusterError) -> None:
+        """The row stays as it is and is tried again: the node is asked first, so nothing is done twice."""
+        log.error("peer %s: the store refused a status: %s", self.peer, error)
+        await self._clock.sleep(STORE_PAUSE)
+        self._wake.set()

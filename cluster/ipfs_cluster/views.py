@@ -1,0 +1,174 @@
+"""Reading: listings, lookups and statuses as the doors show them. Pages, never the whole pinset."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+from ipfs_cluster.cid import Cid
+from ipfs_cluster.cid import text as cid_text
+from ipfs_cluster.errors import NodeUnreachable
+from ipfs_cluster.model import (
+    WANTS_UNPIN,
+    PeerId,
+    PeerInfo,
+    Pin,
+    PinMode,
+    PinStatus,
+    PinType,
+    TrackerStatus,
+    Work,
+)
+from ipfs_cluster.peer import LocalPeer
+from ipfs_cluster.ports import ListedPin, PinQuery, Store
+
+
+class Views:
+    """Read-only verbs over the store, the trackers' progress and the nodes."""
+
+    def __init__(self, store: Store, peers: Mapping[PeerId, LocalPeer], home: LocalPeer) -> None:
+        self._store = store
+        self._peers = peers
+        self._home = home
+
+    # --- peers ---
+
+    def peers(self) -> list[PeerInfo]:
+        """All peers of the cluster."""
+        return [peer.info() for peer in self._peers.values()]
+
+    # --- pins ---
+
+    async def get(self, cid: Cid) -> Pin | None:
+        """The entry of a CID."""
+        return await self._store.get(cid)
+
+    def pins(self, query: PinQuery) -> AsyncIterator[list[Pin]]:
+        """All matching entries in pages, in no promised order."""
+        return self._store.pins(query)
+
+    def listing(self, query: PinQuery, *, by_text: bool = False) -> AsyncIterator[list[ListedPin]]:
+        """Light lines: recursive before direct, or byte-sorted by text; with the home node's foreign pins."""
+        return self._store.listing(query, by_text=by_text, foreign_of=self._home.id)
+
+    async def indirect(self) -> AsyncIterator[list[Cid]]:
+        """What the nodes hold through recursive pins only, each CID once, pins themselves excluded.
+
+        A node that is away is left out; one that breaks off in mid-stream raises NodeUnreachable.
+        """
+        async with self._store.distinct() as seen:
+            for peer in self._asked():
+                async for cids in peer.node.indirect():
+                    fresh = await seen.add(cids)
+                    pinned = await self._store.get_many(fresh)
+                    if page := [cid for cid in fresh if cid not in pinned]:
+                        yield page
+
+    async def listing_with_indirect(self, query: PinQuery) -> AsyncIterator[list[tuple[str, Cid, str, str]]]:
+        """(text, cid, type, name) byte-sorted by text: the pins, and the indirect ones merged in."""
+        async with self._store.distinct() as seen:
+            for peer in self._asked():
+                async for cids in peer.node.indirect():
+                    await seen.add(cids)
+            indirect = _flat(seen.sorted())
+            behind = await anext(indirect, None)
+            async for page in self.listing(query, by_text=True):
+                lines: list[tuple[str, Cid, str, str]] = []
+                for pin in page:
+                    while behind is not None and behind[0] < pin.text:
+                        lines.append((*behind, "indirect", ""))
+                        behind = await anext(indirect, None)
+                    if behind is not None and behind[0] == pin.text:
+                        behind = await anext(indirect, None)
+                    lines.append((pin.text, pin.cid, pin.mode.value, pin.name))
+                yield lines
+            while behind is not None:
+                lines = []
+                while behind is not None and len(lines) < 1000:
+                    lines.append((*behind, "indirect", ""))
+                    behind = await anext(indirect, None)
+                yield lines
+
+    def _asked(self) -> Sequence[LocalPeer]:
+        up = [peer for peer in self._peers.values() if peer.up]
+        if not up:
+            raise NodeUnreachable("no node of the cluster can be reached")
+        return up
+
+    async def lookup(self, cid: Cid, kind: str) -> tuple[str, str] | None:
+        """How a CID is pinned: (type, name), or None when it is not, as asked for.
+
+        kind: "all", "recursive", "direct" or "indirect"; the type of an indirect one is "indirect through <root>".
+        """
+        mode, name = await self._own_mode(cid)
+        if mode is not None and kind in ("all", mode.value):
+            return mode.value, name
+        if kind in ("all", "indirect") and mode is not PinMode.RECURSIVE:
+            for peer in self._asked():
+                root = await peer.node.indirect_root(cid)
+                if root is not None:
+                    return f"indirect through {cid_text(root)}", ""
+        return None
+
+    async def _own_mode(self, cid: Cid) -> tuple[PinMode | None, str]:
+        pin = await self._store.get(cid)
+        if pin is not None:
+            return pin.mode, pin.name
+        foreign = await self._store.is_foreign(self._home.id, cid)
+        return (foreign.mode, foreign.name) if foreign is not None else (None, "")
+
+    # --- statuses ---
+
+    async def status(self, cid: Cid) -> tuple[Pin | None, list[PinStatus]]:
+        """One CID on every peer; without an entry every peer says `unpinned`, or how far its removal is."""
+        pin = await self._store.get(cid)
+        return pin, self._statuses(cid, pin, await self._store.work([cid]))
+
+    async def statuses(self, query: PinQuery = PinQuery()) -> AsyncIterator[list[tuple[Pin, list[PinStatus]]]]:
+        """All entries with their statuses on every peer, in pages."""
+        async for page in self._store.pins(query):
+            works: dict[Cid, list[Work]] = {}
+            for work in await self._store.work([pin.cid for pin in page]):
+                works.setdefault(work.cid, []).append(work)
+            yield [(pin, self._statuses(pin.cid, pin, works.get(pin.cid, ()))) for pin in page]
+
+    def _statuses(self, cid: Cid, pin: Pin | None, works: Sequence[Work]) -> list[PinStatus]:
+        rows = {work.peer: work for work in works}
+        return [self._one(peer, cid, pin, rows.get(peer.id)) for peer in self._peers.values()]
+
+    def _one(self, peer: LocalPeer, cid: Cid, pin: Pin | None, work: Work | None) -> PinStatus:
+        if work is not None:
+            return self._working(peer, cid, work)
+        if pin is None:
+            return PinStatus(peer.id, peer.name, TrackerStatus.UNPINNED)
+        if pin.type is PinType.META:
+            return PinStatus(peer.id, peer.name, TrackerStatus.SHARDED, pin.timestamp)
+        if not pin.wanted_on(peer.id):
+            return PinStatus(peer.id, peer.name, TrackerStatus.REMOTE, pin.timestamp)
+        if not peer.up:
+            reason = f"pinned when last seen; node unreachable: {peer.state.error}"
+            return PinStatus(peer.id, peer.name, TrackerStatus.CLUSTER_ERROR, peer.state.since, reason)
+        return PinStatus(peer.id, peer.name, TrackerStatus.PINNED, pin.timestamp)
+
+    def _working(self, peer: LocalPeer, cid: Cid, work: Work) -> PinStatus:
+        phase = peer.tracker.phase(cid)
+        status, since = phase if phase is not None else (work.status, work.since)
+        error = work.error
+        if not peer.up and work.status not in WANTS_UNPIN:
+            error = f"node unreachable: {peer.state.error}"
+        return PinStatus(
+            peer.id,
+            peer.name,
+            status,
+            since,
+            error,
+            work.attempts,
+            work.priority > 0,
+            0.0 if phase is not None else work.next_retry,
+            peer.tracker.progress(cid),
+        )
+
+
+async def _flat(pages: AsyncIterator[list[tuple[str, Cid]]]) -> AsyncIterator[tuple[str, Cid]]:
+    async for page in pages:
+        for item in page:
+            yield item
