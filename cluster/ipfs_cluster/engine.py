@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 from ipfs_cluster.adopt import adopt
 from ipfs_cluster.cid import Cid
+from ipfs_cluster.cid import text as cid_text
 from ipfs_cluster.core.quorum import Quorum, required_peers
 from ipfs_cluster.errors import ClusterError, Conflict, NotPinned, PinModeError
+from ipfs_cluster.expiry import Expiry
 from ipfs_cluster.hub import Hub
 from ipfs_cluster.ingest import Ingest
 from ipfs_cluster.mesh import connect_all
@@ -24,7 +26,7 @@ from ipfs_cluster.pinning import PinCall, Ticket, UpdateCall, Wait
 from ipfs_cluster.planning import Defaults, Surroundings, plan_pin
 from ipfs_cluster.ports import Clock, ForgetForeign, Node, RemovePin, Store, Write
 from ipfs_cluster.removal import RemovalWatch, UnpinOutcome
-from ipfs_cluster.tasks import TaskSet
+from ipfs_cluster.tasks import TaskSet, sleep_or_event
 from ipfs_cluster.views import Views
 
 log = logging.getLogger(__name__)
@@ -62,6 +64,7 @@ class Cluster:
         (self.home,) = [peer for peer in self.peers_by_id.values() if peer.home]
         self.views = Views(store, self.peers_by_id, self.home)
         self.ingest = Ingest(store, clock, self.home, self._around, self._wake)
+        self.expiry = Expiry(store, clock, self._expired)
         self.adopted = 0
 
     # --- life ---
@@ -80,6 +83,7 @@ class Cluster:
         for peer in self.peers_by_id.values():
             peer.start(self._tasks)
         self._tasks.start("swarm mesh", self._mesh_forever())
+        self._tasks.start("expiry", self.expiry.run())
 
     async def close(self) -> None:
         """Stop all work and close the nodes and the store; queued commits are finished."""
@@ -108,12 +112,7 @@ class Cluster:
 
     async def _mesh_forever(self) -> None:
         while True:
-            async with asyncio.TaskGroup() as group:
-                timer = group.create_task(self._clock.sleep(self._settings.mesh_interval))
-                waiter = group.create_task(self._mesh_due.wait())
-                await asyncio.wait([timer, waiter], return_when=asyncio.FIRST_COMPLETED)
-                timer.cancel()
-                waiter.cancel()
+            await sleep_or_event(self._clock, self._settings.mesh_interval, self._mesh_due)
             self._mesh_due.clear()
             nodes: dict[PeerId, tuple[Node, NodeInfo]] = {
                 peer.id: (peer.node, peer.state.info)
@@ -138,6 +137,7 @@ class Cluster:
             if cancelled:
                 peer.tracker.cancel(cancelled)
             peer.tracker.wake()
+        self.expiry.wake()
 
     # --- pin ---
 
@@ -209,6 +209,15 @@ class Cluster:
             reason = self.peers_by_id[peer].state.error if peer in self.peers_by_id else "not served here"
             quorum.fail(peer, reason, away=True)
         return quorum
+
+    async def _expired(self, pin: Pin) -> None:
+        log.info("pin %s expired", cid_text(pin.cid))
+        try:
+            await self._store.commit([RemovePin(pin.cid, pin.revision, pin.allocations or tuple(self.peers_by_id))])
+        except Conflict:
+            return  # rewritten just now, perhaps with a later expiry: the next round sees it
+        self._hub.removed(pin.cid)
+        self._wake(cancelled=[pin.cid])
 
     # --- unpin, update ---
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from ipfs_cluster.errors import NodeError, NodeUnreachable
 from ipfs_cluster.model import Metric, NodeInfo, PeerId
 from ipfs_cluster.ports import Clock, Node
+from ipfs_cluster.tasks import sleep_or_event
 
 log = logging.getLogger(__name__)
 
@@ -89,12 +90,7 @@ class Monitor:
             # Whoever asked saw a failure just now: a short breath keeps a flapping node from being hammered.
             self._soon.clear()
             interval = min(0.25, interval)
-        async with asyncio.TaskGroup() as group:
-            timer = group.create_task(self._clock.sleep(interval))
-            waiter = group.create_task(self._soon.wait())
-            await asyncio.wait([timer, waiter], return_when=asyncio.FIRST_COMPLETED)
-            timer.cancel()
-            waiter.cancel()
+        await sleep_or_event(self._clock, interval, self._soon)
 
     async def check(self) -> None:
         """One ping: update state and metrics, tell about changes."""

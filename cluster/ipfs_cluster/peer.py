@@ -14,7 +14,7 @@ from ipfs_cluster.monitor import Monitor, MonitorSettings, PeerState
 from ipfs_cluster.nodes.empty import EMPTY_RAW_BLOCK
 from ipfs_cluster.ports import Clock, Node, PeerRecord, PutClaim, PutPeer, Store
 from ipfs_cluster.reconcile import Findings, reconcile
-from ipfs_cluster.tasks import TaskSet
+from ipfs_cluster.tasks import TaskSet, sleep_or_event
 from ipfs_cluster.tracker import Tracker, TrackerSettings
 
 log = logging.getLogger(__name__)
@@ -149,12 +149,7 @@ class LocalPeer:
 
     async def _reconcile_forever(self) -> None:
         while True:
-            async with asyncio.TaskGroup() as group:
-                timer = group.create_task(self._clock.sleep(self._settings.reconcile_interval))
-                waiter = group.create_task(self._due.wait())
-                await asyncio.wait([timer, waiter], return_when=asyncio.FIRST_COMPLETED)
-                timer.cancel()
-                waiter.cancel()
+            await sleep_or_event(self._clock, self._settings.reconcile_interval, self._due)
             self._due.clear()
             if self.up:
                 await self.reconcile_now()

@@ -10,6 +10,8 @@ import asyncio
 import logging
 from collections.abc import Coroutine
 
+from ipfs_cluster.ports import Clock
+
 log = logging.getLogger(__name__)
 
 
@@ -40,3 +42,13 @@ class TaskSet:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def sleep_or_event(clock: Clock, seconds: float, event: asyncio.Event) -> None:
+    """Return after this long or when the event is set, whichever is first; the event stays as it is."""
+    async with asyncio.TaskGroup() as group:
+        timer = group.create_task(clock.sleep(seconds))
+        waiter = group.create_task(event.wait())
+        await asyncio.wait([timer, waiter], return_when=asyncio.FIRST_COMPLETED)
+        timer.cancel()
+        waiter.cancel()

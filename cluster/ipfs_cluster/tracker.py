@@ -19,7 +19,7 @@ from ipfs_cluster.errors import ClusterError, NodeError, NodeStalled, NodeUnreac
 from ipfs_cluster.hub import Hub, Outcome
 from ipfs_cluster.model import WANTS_UNPIN, PeerId, PinMode, PinProgress, TrackerStatus, Work
 from ipfs_cluster.ports import Clock, FailWork, FinishWork, Node, Store
-from ipfs_cluster.tasks import TaskSet
+from ipfs_cluster.tasks import TaskSet, sleep_or_event
 
 log = logging.getLogger(__name__)
 
@@ -158,11 +158,7 @@ class Tracker:
         if due is None or len(self._running) >= self._settings.concurrent:
             await self._wake.wait()
             return
-        async with asyncio.TaskGroup() as group:
-            timer = group.create_task(self._clock.sleep(max(due - now, 0.05)))
-            timer.add_done_callback(lambda _: self._wake.set())
-            await self._wake.wait()
-            timer.cancel()
+        await sleep_or_event(self._clock, max(due - now, 0.05), self._wake)
 
     # --- one attempt ---
 

@@ -1,0 +1,135 @@
+"""IPFS nodes in memory that can be told to fail: for tests of the engine without daemons.
+
+They keep Kubo's pinning rules as far as the engine can see them: recursive replaces direct, a re-pin of a recursive
+pin first drops the old record, unpinning what is not pinned is success. `FakeNetwork` says what content exists and
+which node has it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from ipfs_cluster.cid import Cid
+from ipfs_cluster.cid import text as cid_text
+from ipfs_cluster.errors import NodeError, NodeStalled, NodeUnreachable
+from ipfs_cluster.model import NodeInfo, NodePin, PinMode, RepoStat, Space
+from ipfs_cluster.nodes.empty import EMPTY_RAW_BLOCK
+
+
+class FakeNetwork:
+    """Content that some node can serve. A pin of anything else waits, as with bitswap, until it appears."""
+
+    def __init__(self) -> None:
+        self.content: set[Cid] = set()
+        self.changed = asyncio.Condition()
+
+    async def publish(self, *cids: Cid) -> None:
+        """Make content available."""
+        async with self.changed:
+            self.content.update(cids)
+            self.changed.notify_all()
+
+
+class FakeNode:
+    """One node. Public attributes are the test's handles: `pins_held`, `refusals`, `calls`, `away`, `hold`."""
+
+    def __init__(self, network: FakeNetwork, node_id: str, free: int = 10**12) -> None:
+        self.network = network
+        self.node_id = node_id
+        self.free = free
+        self.pins_held: dict[Cid, NodePin] = {}
+        self.refusals: dict[Cid, str] = {}
+        self.calls: Counter[str] = Counter()
+        self.pin_calls: list[Cid] = []
+        self.away = ""
+        self.connected: set[str] = set()
+        self.hold: dict[Cid, asyncio.Event] = {}
+
+    def _call(self, name: str) -> None:
+        self.calls[name] += 1
+        if self.away:
+            raise NodeUnreachable(self.away)
+
+    async def info(self) -> NodeInfo:
+        self._call("id")
+        return NodeInfo(self.node_id, (f"/ip4/127.0.0.1/tcp/4001/p2p/{self.node_id}",), "kubo/0.43.0", "0.43.0")
+
+    async def pin(
+        self, cid: Cid, mode: PinMode, name: str, on_progress: Callable[[int, int], None], stall: float
+    ) -> None:
+        self._call("pin/add")
+        self.pin_calls.append(cid)
+        self.pins_held.pop(cid, None)
+        if cid in self.hold:
+            await self.hold[cid].wait()
+        if cid in self.refusals:
+            raise NodeError(self.refusals[cid])
+        if cid not in self.network.content:
+            if stall and stall < 1:
+                raise NodeStalled("no new block")
+            async with self.network.changed:
+                await self.network.changed.wait_for(lambda: cid in self.network.content or bool(self.away))
+        self._call("pin/add end")
+        on_progress(1, 100)
+        self.pins_held[cid] = NodePin(cid, mode, name)
+
+    async def pin_update(self, old: Cid, new: Cid, stall: float) -> None:
+        self._call("pin/update")
+        await self.pin(new, PinMode.RECURSIVE, self.pins_held[old].name, lambda _n, _b: None, stall)
+
+    async def unpin(self, cid: Cid, mode: PinMode) -> None:
+        self._call("pin/rm")
+        held = self.pins_held.get(cid)
+        if held is not None and held.mode is PinMode.RECURSIVE and mode is PinMode.DIRECT:
+            raise NodeError(f"{cid_text(cid)} is pinned recursively")
+        self.pins_held.pop(cid, None)
+
+    async def pinned(self, cid: Cid) -> PinMode | None:
+        self._call("pin/ls?arg")
+        held = self.pins_held.get(cid)
+        return held.mode if held else None
+
+    async def pins(self, mode: PinMode) -> AsyncIterator[list[NodePin]]:
+        self._call("pin/ls")
+        batch = [pin for pin in self.pins_held.values() if pin.mode is mode]
+        if batch:
+            yield batch
+
+    async def indirect(self) -> AsyncIterator[list[Cid]]:
+        self._call("pin/ls indirect")
+        batch: list[Cid] = []
+        if batch:
+            yield batch
+
+    async def indirect_root(self, cid: Cid) -> Cid | None:
+        self._call("pin/ls indirect")
+        return None
+
+    async def resolve(self, path: str) -> Cid:
+        self._call("resolve")
+        raise NodeError(f'invalid path "{path}": path does not have enough components')
+
+    async def connect(self, addresses: Sequence[str]) -> None:
+        self._call("swarm/connect")
+        self.connected.add(addresses[0].rsplit("/", 1)[1])
+
+    async def swarm_peers(self) -> frozenset[str]:
+        self._call("swarm/peers")
+        return frozenset(self.connected)
+
+    async def ensure_empty_block(self) -> None:
+        self._call("block/put")
+        self.pins_held.setdefault(EMPTY_RAW_BLOCK, NodePin(EMPTY_RAW_BLOCK, PinMode.RECURSIVE))
+
+    async def space(self) -> Space:
+        self._call("diag/sys")
+        return Space(self.free, 10**13)
+
+    async def repo_stat(self) -> RepoStat:
+        self._call("repo/stat")
+        return RepoStat(0, 0, len(self.pins_held))
+
+    async def close(self) -> None:
+        self.calls["close"] += 1
