@@ -1,0 +1,276 @@
+"""A Kubo daemon as a node of the cluster, through its HTTP RPC API.
+
+Implements `ipfs_cluster.ports.Node`. Shapes and error texts: Kubo 0.43. An `X-Stream-Error` trailer and a body that
+ends early both count as failures; so does an answer that does not name what was asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from ipfs_cluster import cid as cids
+from ipfs_cluster.cid import Cid
+from ipfs_cluster.errors import InvalidCid, NodeError, NodeStalled, NodeUnreachable
+from ipfs_cluster.model import NodeInfo, NodePin, PinMode, RepoStat, Space
+from ipfs_cluster.nodes.empty import EMPTY_RAW_BLOCK
+from ipfs_cluster.nodes.http import HttpTransport, Params, Response
+
+NOT_PINNED = "not pinned or pinned indirectly"
+BATCH = 1000
+"""Lines of a listing handed over at once."""
+
+
+class KuboNode:
+    """One daemon. The transport owns connections and credentials."""
+
+    def __init__(self, transport: HttpTransport) -> None:
+        self._http = transport
+
+    async def close(self) -> None:
+        """Close idle connections."""
+        await self._http.close()
+
+    # --- who it is ---
+
+    async def info(self) -> NodeInfo:
+        """ID, addresses and version, in two calls."""
+        answer = await self._value("id")
+        version = await self._value("version")
+        addresses = answer.get("Addresses") or []
+        return NodeInfo(answer["ID"], tuple(addresses), answer.get("AgentVersion", ""), version.get("Version", ""))
+
+    async def space(self) -> Space:
+        """From diag/sys. Kubo 0.43 reports the two figures swapped, so the smaller one is what is free."""
+        answer = await self._value("diag/sys")
+        disk = answer.get("diskinfo") or {}
+        figures = (int(disk.get("free_space", 0)), int(disk.get("total_space", 0)))
+        return Space(min(figures), max(figures))
+
+    async def repo_stat(self) -> RepoStat:
+        """repo/stat."""
+        answer = await self._value("repo/stat")
+        return RepoStat(
+            answer["RepoSize"], answer["StorageMax"], answer["NumObjects"], answer["RepoPath"], answer["Version"]
+        )
+
+    async def resolve(self, path: str) -> Cid:
+        """By dag/resolve: its texts for bad paths are those of pin/add."""
+        answer = await self._value("dag/resolve", [("arg", path)])
+        return _cid(answer["Cid"]["/"])
+
+    # --- pins ---
+
+    async def pin(
+        self,
+        cid: Cid,
+        mode: PinMode,
+        name: str,
+        on_progress: Callable[[int, int], None],
+        stall: float,
+    ) -> None:
+        """pin/add with progress, watched for growth."""
+        params = [
+            ("arg", cids.text(cid)),
+            ("recursive", "true" if mode is PinMode.RECURSIVE else "false"),
+            ("progress", "true"),
+        ]
+        if name:
+            params.append(("name", name))
+        watch = _StallWatch(stall)
+        pinned: list[str] = []
+        try:
+            async with watch, self._http.stream("pin/add", params) as response:
+                async for value in self._values(response):
+                    if "Pins" in value:
+                        pinned = value["Pins"] or []
+                        continue
+                    nodes, size = value.get("Progress", 0), value.get("Bytes", 0)
+                    watch.seen((nodes, size))
+                    on_progress(nodes, size)
+        except TimeoutError:
+            raise NodeStalled(watch.reason()) from None
+        if cids.text(cid) not in pinned:
+            raise NodeError(f"pin/add ended without naming {cids.text(cid)} as pinned")
+
+    async def pin_update(self, old: Cid, new: Cid, stall: float) -> None:
+        """pin/update without unpinning. It reports no progress, so the stall limit bounds the whole call."""
+        params = [("arg", cids.text(old)), ("arg", cids.text(new)), ("unpin", "false")]
+        try:
+            async with asyncio.timeout(stall or None):
+                await self._value("pin/update", params)
+        except TimeoutError:
+            raise NodeStalled(f"pin/update did not finish within {stall:g}s") from None
+
+    async def unpin(self, cid: Cid, mode: PinMode) -> None:
+        """pin/rm; a direct pin is removed with recursive=false only, so that it cannot take a recursive one along."""
+        recursive = "true" if mode is PinMode.RECURSIVE else "false"
+        try:
+            await self._value("pin/rm", [("arg", cids.text(cid)), ("recursive", recursive)])
+        except NodeError as error:
+            if str(error) != NOT_PINNED:
+                raise
+
+    async def pinned(self, cid: Cid) -> PinMode | None:
+        """pin/ls?arg for each mode: an index look-up on the daemon, no walk."""
+        for mode in (PinMode.RECURSIVE, PinMode.DIRECT):
+            try:
+                await self._value("pin/ls", [("arg", cids.text(cid)), ("type", mode.value)])
+            except NodeUnreachable:
+                raise
+            except NodeError as error:
+                if str(error).endswith("is not pinned"):
+                    continue
+                raise
+            return mode
+        return None
+
+    async def pins(self, mode: PinMode) -> AsyncIterator[list[NodePin]]:
+        """pin/ls?stream, drained at full speed."""
+        params = [("type", mode.value), ("stream", "true"), ("names", "true")]
+        async for values in self._batches("pin/ls", params):
+            yield [NodePin(_cid(value["Cid"]), mode, value.get("Name", "")) for value in values]
+
+    async def indirect(self) -> AsyncIterator[list[Cid]]:
+        """pin/ls?type=indirect&stream."""
+        async for values in self._batches("pin/ls", [("type", "indirect"), ("stream", "true")]):
+            yield [_cid(value["Cid"]) for value in values]
+
+    async def indirect_root(self, cid: Cid) -> Cid | None:
+        """pin/ls?arg&type=indirect: the daemon walks its recursive pins."""
+        try:
+            answer = await self._value("pin/ls", [("arg", cids.text(cid)), ("type", "indirect")])
+        except NodeUnreachable:
+            raise
+        except NodeError as error:
+            if str(error).endswith("is not pinned"):
+                return None
+            raise
+        kinds = [entry["Type"] for entry in (answer.get("Keys") or {}).values()]
+        return next((_cid(kind.rsplit(" ", 1)[1]) for kind in kinds if kind.startswith("indirect through ")), None)
+
+    async def ensure_empty_block(self) -> None:
+        """block/put of zero bytes with pin, unless it is pinned already."""
+        if await self.pinned(EMPTY_RAW_BLOCK) is PinMode.RECURSIVE:
+            return
+        answer = await self._value("block/put", [("pin", "true")], files=[b""])
+        if answer.get("Key") != cids.text(EMPTY_RAW_BLOCK):
+            raise NodeError(f"block/put of the empty block answered {answer.get('Key')}")
+
+    # --- swarm ---
+
+    async def connect(self, addresses: Sequence[str]) -> None:
+        """swarm/connect, address by address until one works."""
+        error: NodeError | None = None
+        for address in addresses:
+            try:
+                await self._value("swarm/connect", [("arg", address)])
+            except NodeUnreachable:
+                raise
+            except NodeError as refusal:
+                error = refusal
+                continue
+            return
+        raise error or NodeError("no address to connect to")
+
+    async def swarm_peers(self) -> frozenset[str]:
+        """swarm/peers."""
+        answer = await self._value("swarm/peers")
+        return frozenset(entry["Peer"] for entry in answer.get("Peers") or [])
+
+    # --- the door's own needs ---
+
+    def stream(
+        self, command: str, query: str, headers: Sequence[tuple[str, str]], body: AsyncIterator[bytes]
+    ) -> AbstractAsyncContextManager[Response]:
+        """One request with a streamed body, full duplex, on a connection of its own (`add`)."""
+        return self._http.upload(command, query, headers, body)
+
+    # --- decoding ---
+
+    async def _value(self, command: str, params: Params = (), files: Sequence[bytes] = ()) -> Any:
+        """The single JSON value of a command; {} when it answers nothing."""
+        last: Any = {}
+        async with self._http.stream(command, params, files) as response:
+            async for value in self._values(response):
+                last = value
+        return last
+
+    async def _values(self, response: Response) -> AsyncIterator[Any]:
+        """All JSON values of an answer; raises NodeError for an error answer, an error value or the trailer."""
+        if response.status != 200:
+            raise _error(response.status, await response.read())
+        decoder = json.JSONDecoder()
+        async for line in response.lines():
+            if not line:
+                continue
+            try:
+                value = decoder.decode(line.decode())
+            except ValueError as error:
+                raise NodeUnreachable(f"the node sent something that is no JSON: {error}") from error
+            if isinstance(value, dict) and value.get("Type") == "error":
+                raise NodeError(value.get("Message", ""), code=value.get("Code", 0))
+            yield value
+        if message := response.trailers.get("x-stream-error"):
+            raise NodeError(message)
+
+    async def _batches(self, command: str, params: Params) -> AsyncIterator[list[Any]]:
+        batch: list[Any] = []
+        async with self._http.stream(command, params) as response:
+            async for value in self._values(response):
+                batch.append(value)
+                if len(batch) == BATCH:
+                    yield batch
+                    batch = []
+        if batch:
+            yield batch
+
+
+class _StallWatch:
+    """A deadline that moves on with every growth. Raises TimeoutError inside its `async with`."""
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+        self._last: object = None
+        self._timeout = asyncio.timeout(limit or None)
+
+    async def __aenter__(self) -> _StallWatch:
+        await self._timeout.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self._timeout.__aexit__(*error)
+
+    def seen(self, progress: tuple[int, int]) -> None:
+        """A report; only growth moves the deadline."""
+        if progress != self._last and self._limit:
+            self._timeout.reschedule(asyncio.get_running_loop().time() + self._limit)
+        self._last = progress
+
+    def reason(self) -> str:
+        """What to tell about the stall."""
+        nodes, size = self._last if isinstance(self._last, tuple) else (0, 0)
+        return (
+            f"no new block for {self._limit:g}s after {nodes} blocks ({size} bytes): "
+            "no reachable node seems to have the missing content"
+        )
+
+
+def _cid(text: str) -> Cid:
+    try:
+        return cids.parse(text)
+    except InvalidCid as error:
+        raise NodeUnreachable(f"the node sent something that is no CID: {text!r}: {error}") from error
+
+
+def _error(status: int, body: bytes) -> NodeError:
+    """Kubo's error: a JSON object, or plain text for request errors."""
+    text = body.decode("utf-8", "replace").strip()
+    try:
+        value = json.loads(text)
+        return NodeError(value["Message"], status=status, code=value.get("Code", 0))
+    except (ValueError, KeyError, TypeError):
+        return NodeError(text or f"the node answered {status}", status=status)
