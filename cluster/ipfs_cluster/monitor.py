@@ -46,7 +46,7 @@ class PeerState:
 
 
 class Monitor:
-    """Pings one node until cancelled. `check_soon` after somebody saw the connection fail."""
+    """Pings one node until cancelled. `suspect` when a connection to it failed."""
 
     def __init__(
         self,
@@ -74,8 +74,9 @@ class Monitor:
         self._soon = asyncio.Event()
         self._warned = ""
 
-    def check_soon(self) -> None:
-        """Ping now instead of at the next interval."""
+    def suspect(self, reason: str) -> None:
+        """Somebody lost the connection: the node counts as away until the ping that follows at once says otherwise."""
+        self._down(reason)
         self._soon.set()
 
     async def run(self) -> None:

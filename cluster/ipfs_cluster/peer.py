@@ -67,7 +67,7 @@ class LocalPeer:
         self._announce_up = on_up
         self._due = asyncio.Event()
         self.surveyed = asyncio.Event()
-        self.tracker = Tracker(spec.id, spec.node, store, clock, hub, settings.tracker, self._suspect)
+        self.tracker = Tracker(spec.id, spec.node, store, clock, hub, settings.tracker, self._lost)
         self.monitor = Monitor(
             spec.id,
             spec.name,
@@ -119,8 +119,8 @@ class LocalPeer:
 
     # --- the node comes and goes ---
 
-    def _suspect(self, _reason: str) -> None:
-        self.monitor.check_soon()
+    def _lost(self, reason: str) -> None:
+        self.monitor.suspect(reason)
 
     async def _node_up(self, changed: bool) -> None:
         info = self.state.info

@@ -186,7 +186,6 @@ class Tracker:
                 self._hub.publish(Outcome(self.peer, work.cid, Event.DONE, unpin=True))
                 return None
         except NodeUnreachable as error:
-            self.node_down()
             self._on_unreachable(str(error))
             return Event.UNREACHABLE, str(error)
         except NodeStalled as error:
