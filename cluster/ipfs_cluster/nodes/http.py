@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from ipfs_cluster.errors import NodeError, NodeUnreachable
-from ipfs_cluster.nodes.framing import BodyDecoder, Cut, ProtocolError, ResponseHead, parse_response_head
+from ipfs_cluster.http1 import (
+    BodyReader,
+    Cut,
+    ProtocolError,
+    ResponseHead,
+    keeps_alive,
+    parse_response_head,
+    response_body,
+)
 
 Params = Sequence[tuple[str, str]]
 
@@ -40,20 +48,26 @@ class Endpoint:
 class Response:
     """One answer. status and headers are there; the body is read once; `trailers` are complete after its end."""
 
-    def __init__(self, head: ResponseHead, connection: _Connection, decoder: BodyDecoder) -> None:
+    def __init__(self, head: ResponseHead, connection: _Connection) -> None:
         self.status = head.status
-        self.headers: Mapping[str, str] = {name.lower(): value for name, value in head.headers}
+        self.headers: Mapping[str, str] = {name.lower(): value for name, value in head.fields}
+        self._head = head
         self._connection = connection
-        self._decoder = decoder
+        self._reader = response_body(head, "POST")
+
+    @property
+    def reusable(self) -> bool:
+        """True when the answer was read to its end and the connection can take another request."""
+        return self._reader.complete and not self._reader.until_close and keeps_alive(self._head)
 
     @property
     def trailers(self) -> Mapping[str, str]:
         """Trailer fields, names in lower case; empty before the end of the body."""
-        return self._decoder.trailers
+        return self._reader.trailers
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """The body as it arrives. Raises NodeUnreachable when it ends early."""
-        async for piece in self._connection.body(self._decoder):
+        async for piece in self._connection.body(self._reader):
             yield piece
 
     async def lines(self) -> AsyncIterator[bytes]:
@@ -92,13 +106,12 @@ class HttpTransport:
         """One command; leaving the block before the end of the body closes the connection, which cancels the call."""
         head, body = self._request(command, _query(params), files)
         connection, head_bytes = await self._exchange(head + body)
-        decoder: BodyDecoder | None = None
+        response: Response | None = None
         try:
-            answer = await connection.head(head_bytes)
-            decoder = BodyDecoder.for_response(answer, "POST")
-            yield Response(answer, connection, decoder)
+            response = Response(await connection.head(head_bytes), connection)
+            yield response
         finally:
-            self._give_back(connection, decoder)
+            self._give_back(connection, response)
 
     @asynccontextmanager
     async def upload(
@@ -115,8 +128,7 @@ class HttpTransport:
             async with asyncio.TaskGroup() as group:
                 connection.send(self._head(command, query, [*headers, ("Transfer-Encoding", "chunked")]))
                 sender = group.create_task(connection.send_chunks(body))
-                answer = await connection.head(b"")
-                yield Response(answer, connection, BodyDecoder.for_response(answer, "POST"))
+                yield Response(await connection.head(b""), connection)
                 sender.cancel()
         except* NodeError as group_error:
             raise group_error.exceptions[0] from None
@@ -177,8 +189,8 @@ class HttpTransport:
             raise NodeUnreachable(f"cannot connect to {where}: {error.strerror or error}") from error
         return _Connection(where, reader, writer)
 
-    def _give_back(self, connection: _Connection, decoder: BodyDecoder | None) -> None:
-        if decoder is not None and decoder.complete and decoder.reusable and len(self._idle) < self._limit:
+    def _give_back(self, connection: _Connection, response: Response | None) -> None:
+        if response is not None and response.reusable and len(self._idle) < self._limit:
             self._idle.append(connection)
         else:
             connection.abort()
@@ -228,18 +240,20 @@ class _Connection:
                 self._rest = bytes(buffer)
                 return head
 
-    async def body(self, decoder: BodyDecoder) -> AsyncIterator[bytes]:
+    async def body(self, reader: BodyReader) -> AsyncIterator[bytes]:
         data, self._rest = self._rest, b""
         try:
             while True:
-                for piece in decoder.feed(data):
-                    yield piece
-                if decoder.complete:
+                content: list[bytes] = []
+                if reader.take(data, 0, content) < len(data):
+                    raise ProtocolError("bytes after the end of the body")
+                if content:
+                    yield content[0] if len(content) == 1 else b"".join(content)
+                if reader.complete:
                     return
                 data = await self._read()
                 if not data:
-                    for piece in decoder.feed_eof():
-                        yield piece
+                    reader.end_of_input()
                     return
         except (Cut, ProtocolError) as error:
             self._fail(f"broke off its answer: {error}")

@@ -1,0 +1,189 @@
+"""Sans-IO framing of HTTP/1.1 messages: response heads, and bodies with their trailers.
+
+Used by the client of the IPFS nodes and by the proxy's front. A `BodyReader` finds where a body ends and, if asked,
+takes it out of its framing; the front only needs the end, because it passes bodies on as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+HEAD_LIMIT = 64 * 1024
+"""Bytes of a head; nginx allows 32 KiB, Go 1 MiB, Node 16 KiB."""
+LINE_LIMIT = 8 * 1024
+"""Bytes of a chunk-size line or of the trailers."""
+
+TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\r\n\x00]*)?")
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n\x00]*)?\r\n")
+
+Fields = tuple[tuple[str, str], ...]
+
+
+class ProtocolError(Exception):
+    """What was received is no HTTP/1.1, or uses its framing in a way that can be understood twice."""
+
+
+class Cut(Exception):
+    """The connection ended before the message did."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseHead:
+    """A response head. fields: names as sent. size: its bytes, the empty line included."""
+
+    status: int
+    fields: Fields
+    size: int
+    http10: bool = False
+
+    def get(self, name: str) -> str | None:
+        """The first value of a field; name in lower case."""
+        return next((value for field, value in self.fields if field.lower() == name), None)
+
+
+def parse_response_head(data: bytes | bytearray) -> ResponseHead | None:
+    """The head at the start of data; None while it is incomplete. Raises ProtocolError."""
+    end = data.find(b"\r\n\r\n")
+    if end < 0:
+        if len(data) > HEAD_LIMIT:
+            raise ProtocolError("response head too large")
+        return None
+    first, *lines = bytes(data[:end]).split(b"\r\n")
+    match = _STATUS_LINE.fullmatch(first)
+    if match is None:
+        raise ProtocolError(f"bad status line {first[:80]!r}")
+    return ResponseHead(int(match[2]), parse_fields(lines), end + 4, match[1] == b"0")
+
+
+def parse_fields(lines: list[bytes]) -> Fields:
+    """Header or trailer lines, strictly: token, colon, value; no folding, no control characters."""
+    fields = []
+    for line in lines:
+        name, colon, value = line.decode("latin-1").partition(":")
+        if not colon or TOKEN.fullmatch(name) is None:
+            raise ProtocolError(f"bad header line {line[:80]!r}")
+        if _BAD_VALUE.search(value):
+            raise ProtocolError(f"control character in header {name}")
+        fields.append((name, value.strip(" \t")))
+    return tuple(fields)
+
+
+class BodyReader:
+    """Follows one body: `take` says how many of the given bytes belong to it, and collects its content if asked.
+
+    length: bytes, None with chunked for that coding, None without for a body that ends with the connection.
+    """
+
+    __slots__ = ("_left", "_line", "_state", "chunked", "complete", "trailers", "until_close")
+
+    def __init__(self, length: int | None, *, chunked: bool = False) -> None:
+        self.chunked = chunked
+        self.until_close = length is None and not chunked
+        self.complete = length == 0 and not chunked
+        self.trailers: Mapping[str, str] = {}
+        self._left = length or 0
+        self._state = _SIZE if chunked else _DATA
+        self._line = bytearray()
+
+    def take(self, data: bytes | bytearray, start: int = 0, content: list[bytes] | None = None) -> int:
+        """Consume data from start; the offset after the last byte that belongs to the body.
+
+        content: gets the body's bytes without their framing. Raises ProtocolError.
+        """
+        if self.complete:
+            return start
+        if not self.chunked:
+            return self._take_plain(data, start, content)
+        at, end = start, len(data)
+        while at < end and not self.complete:
+            at = self._take_data(data, at, content) if self._state == _DATA else self._take_line(data, at)
+        return at
+
+    def end_of_input(self) -> None:
+        """The connection has ended. Raises Cut unless the body is complete or ends just so."""
+        if self.until_close:
+            self.complete = True
+        if not self.complete:
+            raise Cut("the connection ended in the middle of a body")
+
+    def _take_plain(self, data: bytes | bytearray, start: int, content: list[bytes] | None) -> int:
+        stop = len(data) if self.until_close else min(len(data), start + self._left)
+        if not self.until_close:
+            self._left -= stop - start
+            self.complete = self._left == 0
+        if content is not None and stop > start:
+            content.append(bytes(data[start:stop]))
+        return stop
+
+    def _take_data(self, data: bytes | bytearray, at: int, content: list[bytes] | None) -> int:
+        stop = min(len(data), at + self._left)
+        if content is not None:
+            content.append(bytes(data[at:stop]))
+        self._left -= stop - at
+        if self._left == 0:
+            self._state = _END
+        return stop
+
+    def _take_line(self, data: bytes | bytearray, at: int) -> int:
+        stop = data.find(b"\n", at) + 1
+        if stop == 0:
+            self._line += data[at:]
+            stop = len(data)
+            if len(self._line) > LINE_LIMIT:
+                raise ProtocolError("chunk line too long")
+            return stop
+        line = bytes(data[at:stop])
+        if self._line:
+            line = bytes(self._line) + line
+            self._line.clear()
+        self._line_end(line)
+        return stop
+
+    def _line_end(self, line: bytes) -> None:
+        if self._state == _SIZE:
+            match = _CHUNK_SIZE.fullmatch(line)
+            if match is None:
+                raise ProtocolError(f"bad chunk size {line[:40]!r}")
+            self._left = int(match[1], 16)
+            self._state = _DATA if self._left else _TRAILER
+        elif self._state == _END:
+            if line != b"\r\n":
+                raise ProtocolError("chunk longer than its size")
+            self._state = _SIZE
+        elif line == b"\r\n":
+            self.complete = True
+        else:
+            if not line.endswith(b"\r\n") or len(self.trailers) > 64:
+                raise ProtocolError("bad trailer")
+            ((name, value),) = parse_fields([line[:-2]])
+            self.trailers = {**self.trailers, name.lower(): value.encode("latin-1").decode("utf-8", "replace")}
+
+
+_SIZE, _DATA, _END, _TRAILER = range(4)
+
+
+def response_body(head: ResponseHead, method: str) -> BodyReader:
+    """How the body after a response head is framed. Raises ProtocolError."""
+    if method == "HEAD" or head.status in (204, 304) or head.status < 200:
+        return BodyReader(0)
+    coding = head.get("transfer-encoding")
+    if coding is not None:
+        if coding.lower() != "chunked":
+            raise ProtocolError(f"unknown transfer coding {coding!r}")
+        return BodyReader(None, chunked=True)
+    length = head.get("content-length")
+    if length is None:
+        return BodyReader(None)
+    if not (length.isascii() and length.isdigit()):
+        raise ProtocolError(f"bad Content-Length {length!r}")
+    return BodyReader(int(length))
+
+
+def keeps_alive(head: ResponseHead) -> bool:
+    """True when the connection may be used again after this response's body has ended."""
+    connection = (head.get("connection") or "").lower()
+    return not head.http10 and "close" not in connection
