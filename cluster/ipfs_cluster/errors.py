@@ -53,6 +53,10 @@ class Conflict(ClusterError):
     """A guarded write found another revision than expected. Read again and decide again; nothing was written."""
 
 
+class Compacted(ClusterError):
+    """The change feed no longer reaches back to the revision asked for: read the pinset anew, then follow it again."""
+
+
 class StoreUnavailable(ClusterError):
     """The store cannot take the write (disk full, I/O error, closed). Nothing of the commit was written."""
 

@@ -135,6 +135,11 @@ class PeerRecord:
 
 
 # --- writes: one commit is a sequence of these, all or nothing, each seeing the effects of those before it ---
+#
+# Words used below. An entry *wants* its CID on a peer when its type is not META (whose parts are entries of their
+# own) and the peer is among its allocations, or it has none. A (peer, cid) is *needed* when a visible or pending
+# entry wants it there or a claim exists. A row that is made or rewritten gets the commit's revision as its
+# generation and is due at once; `since` changes only with the status. Times are the store's clock.
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +147,11 @@ class PutPin:
     """Create or replace the visible entry of pin.cid.
 
     expect: guard; the revision the entry must have now, 0 = there must be none, None = no guard. Conflict otherwise.
-    queue: peers that get (or keep) a PIN_QUEUED row. A row that already wants the pin keeps attempts and error.
-    held: peers known to hold it already: their row, if any, goes. release: peers that get an UNPIN_QUEUED row.
-    Rows of peers in none of the three stay as they are. The row's mode is pin.mode for queue and `release_mode`
-    for release. pin.revision is ignored; the store assigns the commit's.
+    queue: peers that get a PIN_QUEUED row. A row that already wants the pin keeps attempts and error; one that wants
+    an unpin is turned round, with attempts 0. held: peers known to hold it already: their row, if any, goes.
+    release: peers that get an UNPIN_QUEUED row with attempts 0, whatever row was there. Rows of peers in none of the
+    three stay as they are. The row's mode is pin.mode for queue and `release_mode` for release; its priority is the
+    higher of its own and `priority`. pin.revision is ignored; the store assigns the commit's.
     """
 
     pin: Pin
@@ -159,7 +165,11 @@ class PutPin:
 
 @dataclass(frozen=True, slots=True)
 class RemovePin:
-    """Delete the visible entry; absent and no guard: nothing happens. release: as in PutPin, with the entry's mode."""
+    """Delete the visible entry; absent and no guard (or expect 0): nothing happens.
+
+    release: as in PutPin, with the entry's mode. Rows of other peers that want the pin turn into UNPIN_QUEUED too: an
+    attempt may have pinned it there, and without an entry nothing may go on pinning.
+    """
 
     cid: Cid
     expect: int | None = None
@@ -168,7 +178,10 @@ class RemovePin:
 
 @dataclass(frozen=True, slots=True)
 class PutPending:
-    """Write an entry that stays invisible until `CommitPending(op)`; it protects its CID from being unpinned."""
+    """Write (or replace, per op and CID) an entry that stays invisible until `CommitPending(op)`.
+
+    It protects its CID from being unpinned on the peers that it wants. Rows are made at the commit, not before.
+    """
 
     op: str
     pin: Pin
@@ -179,7 +192,8 @@ class PutPending:
 @dataclass(frozen=True, slots=True)
 class CommitPending:
     """Make all pending entries of op visible at once, with their queue and held as in PutPin. An entry that is visible
-    under the same CID already wins; the pending one is dropped. Conflict when op has no pending entries.
+    under the same CID already wins; the pending one is dropped, with its queue and held. Conflict when op has no
+    pending entries.
     """
 
     op: str
@@ -194,7 +208,7 @@ class DropPending:
 
 @dataclass(frozen=True, slots=True)
 class PutClaim:
-    """Record that `owner` needs the CID on the peer. Idempotent per (peer, cid, owner)."""
+    """Record that `owner` needs the CID on the peer. Idempotent per (peer, cid, owner); the last kind stays."""
 
     peer: PeerId
     cid: Cid
@@ -204,8 +218,8 @@ class PutClaim:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseClaims:
-    """Drop the owner's claims (all of them, or those on one CID). Where then nothing needs (peer, cid) any more,
-    an UNPIN_QUEUED row (mode recursive) is made, unless `keep`: then the claims just go.
+    """Drop the owner's claims (all of them, or those on one CID). Where then nothing needs (peer, cid) any more and it
+    is not foreign, an UNPIN_QUEUED row (mode recursive) is made, unless `keep`: then the claims just go.
     """
 
     owner: str
@@ -241,7 +255,9 @@ class FailWork:
 class QueueWork:
     """Ask for work on a pin that exists: the row gets this status, attempts 0, next_retry now (recover, reconcile).
 
-    Only if the visible entry (for WANTS_PIN) wants the CID on the peer. expect_absent: only if there is no row now.
+    For a status in WANTS_PIN only if the visible entry wants the CID on the peer; the mode is the entry's. For one in
+    WANTS_UNPIN only if it does not; the mode is that of the row, recursive without one. Else nothing happens.
+    expect_absent: only if there is no row now. The row keeps its priority.
     """
 
     peer: PeerId
@@ -260,7 +276,9 @@ class PutPeer:
 
 @dataclass(frozen=True, slots=True)
 class RecordForeign:
-    """Pins that the node holds and nothing of ours asked for. orphan: found after the first survey. Idempotent."""
+    """Pins that the node holds and nothing of ours asked for. orphan: found after the first survey. Idempotent:
+    a record that exists takes mode and name and keeps its `orphan`.
+    """
 
     peer: PeerId
     pins: tuple[NodePin, ...]
@@ -294,7 +312,9 @@ Write = (
 
 @dataclass(frozen=True, slots=True)
 class PinQuery:
-    """Which visible pins. name: case-sensitive substring. modes, types: any of. peer: those wanted on it."""
+    """Which visible pins. name: case-sensitive substring. modes, types: any of (None: all, empty: none).
+    peer: those wanted on it.
+    """
 
     modes: frozenset[PinMode] | None = None
     types: frozenset[PinType] | None = None
@@ -334,13 +354,19 @@ class Change:
 class Scan(Protocol):
     """A comparison of what one node holds with what the store wants there, by a temporary table.
 
-    Use: feed everything the node lists, then `seal`, then read the findings. Only rows and entries that have not
-    changed since the scan was opened are reported. Each iterator yields pages and may be abandoned.
+    Use: feed everything the node lists, then `seal`, then read the findings. Nothing is reported about a (peer, cid)
+    whose entry, pending entries, row, claims or foreign record were written since the scan was opened: what the node
+    listed may be older. Findings already committed by the reader count as such writes. Each iterator yields pages,
+    and may be abandoned (close it, or leave the scan). All raise StoreUnavailable.
     """
 
-    async def feed(self, pins: Sequence[NodePin]) -> None: ...
+    async def feed(self, pins: Sequence[NodePin]) -> None:
+        """Add what the node lists. A CID fed in both modes counts as recursive."""
+        ...
 
-    async def seal(self) -> None: ...
+    async def seal(self) -> None:
+        """Everything has been fed; findings may be read."""
+        ...
 
     def missing(self) -> AsyncIterator[list[Pin]]:
         """Wanted on the peer, no row, and not held as wanted (a recursive pin on the node satisfies a direct one)."""
@@ -351,11 +377,11 @@ class Scan(Protocol):
         ...
 
     def extra(self) -> AsyncIterator[list[NodePin]]:
-        """Held, and no entry (visible or pending), row, claim or foreign record explains it."""
+        """Held, and nothing needs it, and neither a row nor a foreign record of the same mode explains it."""
         ...
 
     def vanished(self) -> AsyncIterator[list[Cid]]:
-        """Foreign records whose pin the node no longer holds."""
+        """Foreign records whose pin the node no longer holds in any mode."""
         ...
 
 
@@ -364,11 +390,13 @@ class Store(Protocol):
 
     Guarantees: a commit is atomic and on disk when `commit` returns; commits are applied in one order and each gets
     the next revision; a failed commit changes nothing. Reads see all commits that returned before they began; an
-    iterator's pages are each a consistent moment, the whole is not. Reads never block writes.
+    iterator's pages are each a consistent moment, the whole is not: an entry that is there all the time comes once,
+    one that is removed and pinned again in between may come twice. Reads never block writes. All calls but `open`
+    raise StoreUnavailable when the store is closed, full or broken; reads go on while the disk is full.
     """
 
     async def open(self) -> None:
-        """Open or create. Raises StoreUnusable."""
+        """Open or create; a second call without `close` between is an error. Raises StoreUnusable."""
         ...
 
     async def close(self) -> None:
@@ -376,26 +404,38 @@ class Store(Protocol):
         ...
 
     async def commit(self, writes: Sequence[Write]) -> int:
-        """Apply all or nothing; the new revision. Raises Conflict, StoreUnavailable."""
-        ...
+        """Apply all or nothing; the new revision. Raises Conflict, StoreUnavailable, InvalidArgument (text that is not
+        valid Unicode), ValueError (a status that no row can have).
 
-    async def begin_unpin(self, peer: PeerId, cid: Cid, generation: int) -> bool:
-        """In one writer turn: is this row still the one, and does nothing need (peer, cid)? Needed are: a visible or
-        pending entry wanted on the peer, a claim. A foreign pin is not ours to remove. When something needs it or it is
-        foreign the row is deleted and the answer is False; with another generation only False.
+        A commit whose caller is cancelled is carried out all the same, whole or (if it fails) not at all; the caller
+        just does not learn which.
         """
         ...
 
-    async def revision(self) -> int: ...
+    async def begin_unpin(self, peer: PeerId, cid: Cid, generation: int) -> bool:
+        """In one writer turn: is this row still the one, and does nothing need (peer, cid)? A foreign pin is not ours
+        to remove. When something needs it or it is foreign the row is deleted (a commit of its own, with a revision)
+        and the answer is False; with another generation, or a row that wants a pin, it is only False.
+        """
+        ...
+
+    async def revision(self) -> int:
+        """Of the last commit; 0 for a new store."""
+        ...
 
     async def get(self, cid: Cid) -> Pin | None:
         """The visible entry."""
         ...
 
-    async def get_many(self, cids: Sequence[Cid]) -> dict[Cid, Pin]: ...
+    async def get_many(self, cids: Sequence[Cid]) -> dict[Cid, Pin]:
+        """The visible entries of those CIDs that have one, from one moment."""
+        ...
 
     def pins(self, query: PinQuery = ..., after_revision: int = 0) -> AsyncIterator[list[Pin]]:
-        """All matching entries in pages of at most 1,000, in no promised order, each once."""
+        """All matching entries in pages of at most 1,000, in no promised order, none of them empty.
+
+        after_revision: only entries written after this revision.
+        """
         ...
 
     def listing(
@@ -404,7 +444,7 @@ class Store(Protocol):
         """The same, light; recursive before direct, or byte-sorted by text.
 
         foreign_of: that peer's foreign pins (not its orphans) are listed too, in the same order, unless an entry has
-        the CID; they have type PIN and obey the query's modes and name.
+        the CID; they have type PIN and obey the query's modes, types and name (and its peer, if that is another).
         """
         ...
 
@@ -416,18 +456,22 @@ class Store(Protocol):
         """The earliest expire_at > 0, None when no entry expires."""
         ...
 
-    async def count(self, query: PinQuery = ...) -> int: ...
+    async def count(self, query: PinQuery = ...) -> int:
+        """How many visible entries match."""
+        ...
 
     async def work(self, cids: Sequence[Cid]) -> list[Work]:
         """All rows of these CIDs, on all peers."""
         ...
 
     def works(self, peer: PeerId | None = None) -> AsyncIterator[list[Work]]:
-        """All rows, in pages."""
+        """All rows, in pages of at most 1,000."""
         ...
 
     async def due(self, peer: PeerId, now: float, limit: int, skip: frozenset[Cid]) -> list[Work]:
-        """Rows with next_retry <= now that are not in skip: higher priority first, then oldest first."""
+        """Rows with next_retry <= now that are not in skip: higher priority first, then the earliest next_retry, which
+        for a new row is the time it was made.
+        """
         ...
 
     async def next_due(self, peer: PeerId, now: float) -> float | None:
@@ -435,26 +479,45 @@ class Store(Protocol):
         ...
 
     async def retry_now(self, peer: PeerId, now: float) -> int:
-        """Make all rows of a peer due (its node came back); how many."""
+        """Make all rows of a peer due (its node came back); how many were not. Generations stay."""
         ...
 
-    async def work_counts(self) -> dict[tuple[PeerId, TrackerStatus], int]: ...
+    async def work_counts(self) -> dict[tuple[PeerId, TrackerStatus], int]:
+        """How many rows have each status on each peer; no zeros."""
+        ...
 
-    async def claims(self, owner: str | None = None) -> list[PutClaim]: ...
+    async def claims(self, owner: str | None = None) -> list[PutClaim]:
+        """All claims, or the owner's."""
+        ...
 
-    async def pending_ops(self) -> list[str]: ...
+    async def pending_ops(self) -> list[str]:
+        """The operations that have pending entries, sorted."""
+        ...
 
-    async def peers(self) -> list[PeerRecord]: ...
+    async def peers(self) -> list[PeerRecord]:
+        """All peers that were put, in the order of their first PutPeer."""
+        ...
 
-    def foreign(self, peer: PeerId | None = None) -> AsyncIterator[list[ForeignPin]]: ...
+    def foreign(self, peer: PeerId | None = None) -> AsyncIterator[list[ForeignPin]]:
+        """All foreign records, orphans too, in pages of at most 1,000; those read may be forgotten meanwhile."""
+        ...
 
-    async def is_foreign(self, peer: PeerId, cid: Cid) -> NodePin | None: ...
+    async def is_foreign(self, peer: PeerId, cid: Cid) -> NodePin | None:
+        """The foreign record of a CID on a peer, orphans too."""
+        ...
 
     async def changes(self, after_revision: int, limit: int) -> list[Change]:
-        """Entries changed after a revision, oldest change first, each CID once with its latest state."""
+        """Entries changed after a revision, oldest change first, each CID once with its latest state.
+
+        A revision is never cut in two: the answer may exceed `limit` by the rest of one commit. Removals are
+        remembered for a bounded number of CIDs only; raises Compacted when some after `after_revision` are forgotten.
+        Whoever starts anew takes `revision`, then reads `pins`, then follows the changes after that revision.
+        """
         ...
 
-    def scan(self, peer: PeerId) -> AbstractAsyncContextManager[Scan]: ...
+    def scan(self, peer: PeerId) -> AbstractAsyncContextManager[Scan]:
+        """A comparison with what the peer's node holds; several may be open."""
+        ...
 
     def distinct(self) -> AbstractAsyncContextManager[Distinct]:
         """A sorted, de-duplicating set of CIDs on disk for one request (indirect pins)."""
@@ -465,7 +528,7 @@ class Distinct(Protocol):
     """A set of CIDs on disk: add in batches, read back sorted by text."""
 
     async def add(self, cids: Sequence[Cid]) -> list[Cid]:
-        """Add; returns those that were not in it before, in the given order."""
+        """Add; returns those that were not in it before, in the given order, each once."""
         ...
 
     def sorted(self) -> AsyncIterator[list[tuple[str, Cid]]]:
