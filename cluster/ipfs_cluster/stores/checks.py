@@ -1,0 +1,53 @@
+"""What every store refuses before it touches anything, and small rules that all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ipfs_cluster.errors import InvalidArgument
+from ipfs_cluster.model import WANTS_PIN, WANTS_UNPIN, Pin
+from ipfs_cluster.ports import FailWork, PutPending, PutPin, QueueWork, RecordForeign, Write
+
+PAGE = 1000
+"""Rows in one page of an iterator: about a millisecond of one core, and some hundred kilobytes."""
+
+REMOVALS_KEPT = 100_000
+"""Removed CIDs that the change feed remembers (about 10 MB in SQLite): hours of churn, for a follower that was away."""
+
+ROW_STATUSES = WANTS_PIN | WANTS_UNPIN
+
+
+def check_writes(writes: Sequence[Write]) -> None:
+    """Raises ValueError for a status that no row can have, InvalidArgument for text that is not valid Unicode."""
+    for write in writes:
+        match write:
+            case QueueWork(status=status, error=error) | FailWork(status=status, error=error):
+                if status not in ROW_STATUSES:
+                    raise ValueError(f"no work row can have the status {status}")
+                _check_text("reason", error)
+            case PutPin(pin=pin) | PutPending(pin=pin):
+                _check_pin(pin)
+            case RecordForeign(pins=pins):
+                for node_pin in pins:
+                    _check_text("pin name", node_pin.name)
+            case _:
+                pass
+
+
+def _check_pin(pin: Pin) -> None:
+    _check_text("pin name", pin.name)
+    for origin in pin.origins:
+        _check_text("origin", origin)
+    for key, value in pin.metadata.items():
+        _check_text("metadata key", key)
+        _check_text("metadata value", value)
+
+
+def _check_text(what: str, value: str) -> None:
+    """A lone surrogate (from a badly decoded request) cannot be stored as UTF-8."""
+    if value.isascii():
+        return
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidArgument(f"{what} is not valid Unicode: {value!r}") from None

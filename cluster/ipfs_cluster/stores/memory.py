@@ -1,0 +1,256 @@
+"""The store in memory: the reference and oracle of the others, and the store of tests. Nothing of it is durable."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TypeVar
+
+from ipfs_cluster.cid import Cid
+from ipfs_cluster.cid import text as cid_text
+from ipfs_cluster.errors import Compacted, StoreUnavailable
+from ipfs_cluster.model import WANTS_PIN, WANTS_UNPIN, NodePin, PeerId, Pin, PinMode, PinType, TrackerStatus, Work
+from ipfs_cluster.ports import (
+    Change,
+    Clock,
+    ForeignPin,
+    ListedPin,
+    PeerRecord,
+    PinQuery,
+    PutClaim,
+    Write,
+)
+from ipfs_cluster.stores.checks import PAGE, REMOVALS_KEPT, check_writes
+from ipfs_cluster.stores.memory_scan import MemoryDistinct, MemoryScan
+from ipfs_cluster.stores.memory_state import State, wants
+
+_T = TypeVar("_T")
+_K = TypeVar("_K")
+
+
+class MemoryStore:
+    """Implements `ipfs_cluster.ports.Store`. removals_kept: how many removed CIDs the change feed remembers."""
+
+    def __init__(self, clock: Clock, *, removals_kept: int = REMOVALS_KEPT) -> None:
+        self._clock = clock
+        self._removals_kept = removals_kept
+        self._state = State()
+        self._scans: set[MemoryScan] = set()
+        self._is_open = False
+
+    # --- life and writes ---
+
+    async def open(self) -> None:
+        if self._is_open:
+            raise RuntimeError("the store is open already")
+        self._is_open = True
+
+    async def close(self) -> None:
+        self._is_open = False
+
+    def _ready(self) -> State:
+        if not self._is_open:
+            raise StoreUnavailable("the store is closed")
+        return self._state
+
+    async def commit(self, writes: Sequence[Write]) -> int:
+        check_writes(writes)
+        draft = self._ready().copy()
+        draft.apply(writes, self._clock.time())
+        draft.forget_removals(self._removals_kept)
+        self._adopt(draft)
+        return draft.revision
+
+    def _adopt(self, draft: State) -> None:
+        self._state = draft
+        for scan in self._scans:
+            scan.touched.update(cid for peer, cid in draft.touched if peer in (None, scan.peer))
+
+    async def begin_unpin(self, peer: PeerId, cid: Cid, generation: int) -> bool:
+        state = self._ready()
+        row = state.rows.get((peer, cid))
+        if row is None or row.generation != generation or row.status not in WANTS_UNPIN:
+            return False
+        if not state.needed(peer, cid) and (peer, cid) not in state.foreign:
+            return True
+        draft = state.copy()
+        draft.apply((), self._clock.time())
+        draft.delete_row(peer, cid)
+        self._adopt(draft)
+        return False
+
+    async def retry_now(self, peer: PeerId, now: float) -> int:
+        state = self._ready()
+        waiting = [key for key, row in state.rows.items() if key[0] == peer and row.next_retry > now]
+        for key in waiting:
+            state.rows[key] = replace(state.rows[key], next_retry=now)
+        return len(waiting)
+
+    # --- entries ---
+
+    async def revision(self) -> int:
+        return self._ready().revision
+
+    async def get(self, cid: Cid) -> Pin | None:
+        return self._ready().entries.get(cid)
+
+    async def get_many(self, cids: Sequence[Cid]) -> dict[Cid, Pin]:
+        entries = self._ready().entries
+        return {cid: entries[cid] for cid in cids if cid in entries}
+
+    async def pins(self, query: PinQuery = PinQuery(), after_revision: int = 0) -> AsyncIterator[list[Pin]]:
+        def found(cid: Cid) -> Pin | None:
+            pin = self._ready().entries.get(cid)
+            return pin if pin is not None and pin.revision > after_revision and _matches(query, pin) else None
+
+        async for page in _pages(list(self._ready().entries), found):
+            yield page
+
+    async def listing(
+        self, query: PinQuery = PinQuery(), *, by_text: bool = False, foreign_of: PeerId | None = None
+    ) -> AsyncIterator[list[ListedPin]]:
+        state = self._ready()
+        foreign = {cid for peer, cid in state.foreign if peer == foreign_of}
+
+        def found(cid: Cid) -> ListedPin | None:
+            now = self._ready()
+            pin = now.entries.get(cid)
+            if pin is None and foreign_of is not None:
+                pin = _foreign_entry(now.foreign.get((foreign_of, cid)))
+            if pin is None or not _matches(query, pin):
+                return None
+            return ListedPin(cid_text(cid), cid, pin.mode, pin.type, pin.name)
+
+        lines = [line for cid in {**state.entries, **dict.fromkeys(foreign)} if (line := found(cid)) is not None]
+        lines.sort(key=lambda line: line.text if by_text else "01"[line.mode is PinMode.DIRECT])
+        async for page in _pages([line.cid for line in lines], found):
+            yield page
+
+    async def expiring(self, before: float, limit: int) -> list[Pin]:
+        pins = [pin for pin in self._ready().entries.values() if 0 < pin.expire_at <= before]
+        return sorted(pins, key=lambda pin: pin.expire_at)[:limit]
+
+    async def next_expiry(self) -> float | None:
+        return min((pin.expire_at for pin in self._ready().entries.values() if pin.expire_at > 0), default=None)
+
+    async def count(self, query: PinQuery = PinQuery()) -> int:
+        return sum(_matches(query, pin) for pin in self._ready().entries.values())
+
+    async def changes(self, after_revision: int, limit: int) -> list[Change]:
+        state = self._ready()
+        if after_revision < state.forgotten:
+            raise Compacted(f"removals up to revision {state.forgotten} are forgotten; asked for {after_revision}")
+        changes = [Change(pin.revision, cid, pin) for cid, pin in state.entries.items()]
+        changes += [Change(revision, cid, None) for cid, revision in state.removed.items()]
+        changes = sorted((c for c in changes if c.revision > after_revision), key=lambda c: c.revision)
+        if len(changes) > limit > 0:
+            changes = [change for change in changes if change.revision <= changes[limit - 1].revision]
+        return changes
+
+    # --- work ---
+
+    def _complete(self, row: Work) -> Work:
+        """The row as the tracker sees it: with what the entry says now."""
+        entry = self._state.entries.get(row.cid)
+        if entry is None or row.status not in WANTS_PIN:
+            return row
+        return replace(row, name=entry.name, pin_update=entry.pin_update, origins=entry.origins)
+
+    async def work(self, cids: Sequence[Cid]) -> list[Work]:
+        wanted = set(cids)
+        return [self._complete(row) for row in self._ready().rows.values() if row.cid in wanted]
+
+    async def works(self, peer: PeerId | None = None) -> AsyncIterator[list[Work]]:
+        def found(key: tuple[PeerId, Cid]) -> Work | None:
+            row = self._ready().rows.get(key)
+            return None if row is None else self._complete(row)
+
+        keys = [key for key in self._ready().rows if peer in (None, key[0])]
+        async for page in _pages(keys, found):
+            yield page
+
+    async def due(self, peer: PeerId, now: float, limit: int, skip: frozenset[Cid]) -> list[Work]:
+        rows = [row for row in self._of(peer) if row.next_retry <= now and row.cid not in skip]
+        rows.sort(key=lambda row: (-row.priority, row.next_retry))
+        return [self._complete(row) for row in rows[:limit]]
+
+    async def next_due(self, peer: PeerId, now: float) -> float | None:
+        return min((row.next_retry for row in self._of(peer) if row.next_retry > now), default=None)
+
+    def _of(self, peer: PeerId) -> list[Work]:
+        return [row for row in self._ready().rows.values() if row.peer == peer]
+
+    async def work_counts(self) -> dict[tuple[PeerId, TrackerStatus], int]:
+        counts: dict[tuple[PeerId, TrackerStatus], int] = {}
+        for row in self._ready().rows.values():
+            counts[row.peer, row.status] = counts.get((row.peer, row.status), 0) + 1
+        return counts
+
+    # --- claims, pending, peers, foreign ---
+
+    async def claims(self, owner: str | None = None) -> list[PutClaim]:
+        return [claim for claim in self._ready().claims.values() if owner in (None, claim.owner)]
+
+    async def pending_ops(self) -> list[str]:
+        return sorted({op for op, _ in self._ready().pending})
+
+    async def peers(self) -> list[PeerRecord]:
+        return list(self._ready().peers.values())
+
+    async def foreign(self, peer: PeerId | None = None) -> AsyncIterator[list[ForeignPin]]:
+        keys = [key for key in self._ready().foreign if peer in (None, key[0])]
+        async for page in _pages(keys, lambda key: self._ready().foreign.get(key)):
+            yield page
+
+    async def is_foreign(self, peer: PeerId, cid: Cid) -> NodePin | None:
+        record = self._ready().foreign.get((peer, cid))
+        return None if record is None else record.pin
+
+    # --- sets of one request ---
+
+    @asynccontextmanager
+    async def scan(self, peer: PeerId) -> AsyncIterator[MemoryScan]:
+        self._ready()
+        scan = MemoryScan(peer, self._ready, self._complete)
+        self._scans.add(scan)
+        try:
+            yield scan
+        finally:
+            self._scans.discard(scan)
+
+    @asynccontextmanager
+    async def distinct(self) -> AsyncIterator[MemoryDistinct]:
+        self._ready()
+        yield MemoryDistinct()
+
+
+def _matches(query: PinQuery, pin: Pin) -> bool:
+    return (
+        (query.modes is None or pin.mode in query.modes)
+        and (query.types is None or pin.type in query.types)
+        and query.name in pin.name
+        and (query.peer is None or wants(pin, query.peer))
+    )
+
+
+def _foreign_entry(record: ForeignPin | None) -> Pin | None:
+    """The entry that a listed foreign pin looks like; orphans are not listed."""
+    if record is None or record.orphan:
+        return None
+    pin = record.pin
+    return Pin(pin.cid, mode=pin.mode, type=PinType.PIN, name=pin.name, allocations=(record.peer,))
+
+
+async def _pages(keys: Iterable[_K], found: Callable[[_K], _T | None]) -> AsyncIterator[list[_T]]:
+    """Look each key up when its page's turn has come; no page is empty."""
+    page: list[_T] = []
+    for key in keys:
+        item = found(key)
+        if item is not None:
+            page.append(item)
+        if len(page) == PAGE:
+            yield page
+            page = []
+    if page:
+        yield page

@@ -1,0 +1,373 @@
+"""The contract of `ipfs_cluster.ports.Store` as tests: every store derives a class from `StoreContract` and runs it.
+
+    class TestMyStore(StoreContract):
+        @pytest.fixture
+        async def store(self, clock, tmp_path):
+            ...                                  # an open, empty store with this clock; closed afterwards
+
+Needs pytest and pytest-asyncio in auto mode (the extra `test`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+import pytest
+
+from ipfs_cluster.cid import text as cid_text
+from ipfs_cluster.errors import Conflict, InvalidArgument, StoreUnavailable
+from ipfs_cluster.model import Pin, PinType
+from ipfs_cluster.ports import Change, ListedPin, PinQuery, PutPin, RecordForeign, RemovePin, Store
+from ipfs_cluster.testing.fake_clock import FakeClock
+from ipfs_cluster.testing.store_contract_claims import ClaimContract, ForeignContract, PendingContract
+from ipfs_cluster.testing.store_contract_scan import ScanContract
+from ipfs_cluster.testing.store_contract_work import WorkContract
+from ipfs_cluster.testing.store_values import (
+    ALICE,
+    BOB,
+    DIRECT,
+    RECURSIVE,
+    cid,
+    flat,
+    known,
+    node_pin,
+    pin,
+    put,
+)
+
+
+class EntryContract:
+    """Entries, revisions, guards, atomicity."""
+
+    async def test_a_new_store_is_empty(self, store: Store) -> None:
+        assert await store.revision() == 0
+        assert await store.get(cid(1)) is None
+        assert await store.get_many([]) == {}
+        assert await flat(store.pins(PinQuery())) == []
+        assert await flat(store.listing(PinQuery(), foreign_of=ALICE)) == []
+        assert await store.count(PinQuery()) == 0
+        assert await store.next_expiry() is None
+        assert await store.changes(0, 10) == []
+        assert await store.peers() == []
+
+    async def test_an_entry_comes_back_as_it_was_put(self, store: Store) -> None:
+        full = Pin(
+            cid(1),
+            mode=DIRECT,
+            type=PinType.SHARD,
+            name='a "name"\0 with ünicode \U0001f980',
+            allocations=(BOB, ALICE),
+            replication_min=2,
+            replication_max=3,
+            metadata={"key": "value", "": "é\n"},
+            origins=("/ip4/127.0.0.1/tcp/4001/p2p/x", "/dns4/example.net"),
+            expire_at=1_800_000_000.123456,
+            pin_update=cid(2),
+            reference=cid(3),
+            shard_size=2**40,
+            timestamp=1_700_000_000.654321,
+        )
+        revision = await put(store, full)
+        assert await store.get(full.cid) == replace(full, revision=revision)
+        plain = Pin(cid(4))
+        revision = await put(store, plain)
+        assert await store.get(plain.cid) == replace(plain, revision=revision)
+
+    async def test_the_spellings_of_one_digest_are_different_pins(self, store: Store) -> None:
+        v0 = Pin(cid(0), name="v0")
+        v1 = Pin(type(v0.cid)(b"\x01\x70" + v0.cid), name="v1")
+        raw = Pin(type(v0.cid)(b"\x01\x55" + v0.cid), name="raw")
+        await put(store, v0, v1, raw)
+        found = await store.get_many([v0.cid, v1.cid, raw.cid])
+        assert {entry.name for entry in found.values()} == {"v0", "v1", "raw"}
+
+    async def test_every_commit_gets_the_next_revision(self, store: Store) -> None:
+        assert await put(store, pin(1, ALICE), pin(2, ALICE)) == 1
+        assert await put(store, pin(1, BOB)) == 2
+        assert await store.commit([]) == 3
+        assert await store.revision() == 3
+        found = await store.get_many([cid(1), cid(2), cid(3), cid(1)])
+        assert {key: entry.revision for key, entry in found.items()} == {cid(1): 2, cid(2): 1}
+
+    async def test_a_guard_compares_the_revision_of_the_entry(self, store: Store) -> None:
+        await store.commit([PutPin(pin(1, ALICE), expect=0)])
+        with pytest.raises(Conflict):
+            await store.commit([PutPin(pin(1, BOB), expect=0)])
+        await put(store, pin(2, ALICE))
+        second = await store.commit([PutPin(pin(1, BOB), expect=1)])
+        with pytest.raises(Conflict):
+            await store.commit([RemovePin(cid(1), expect=1)])
+        await store.commit([RemovePin(cid(1), expect=second)])
+        with pytest.raises(Conflict):
+            await store.commit([RemovePin(cid(1), expect=second)])
+        with pytest.raises(Conflict):
+            await store.commit([PutPin(pin(1, BOB), expect=second)])
+        await store.commit([PutPin(pin(1, BOB), expect=0)])
+
+    async def test_removing_what_is_not_there_changes_nothing(self, store: Store) -> None:
+        await store.commit([RemovePin(cid(1), release=(ALICE,)), RemovePin(cid(1), expect=0, release=(ALICE,))])
+        assert await store.work([cid(1)]) == []
+        assert await store.changes(0, 10) == []
+
+    async def test_a_commit_that_fails_changes_nothing_at_all(self, store: Store) -> None:
+        await put(store, pin(1, ALICE))
+        with pytest.raises(Conflict):
+            await store.commit(
+                [
+                    PutPin(pin(2, ALICE), queue=(ALICE,)),
+                    RemovePin(cid(1), release=(ALICE,)),
+                    RecordForeign(ALICE, (node_pin(5),)),
+                    PutPin(pin(3), expect=9),
+                ]
+            )
+        assert await store.revision() == 1
+        assert [entry.cid for entry in await flat(store.pins(PinQuery()))] == [cid(1)]
+        assert await store.work([cid(1), cid(2)]) == []
+        assert await store.is_foreign(ALICE, cid(5)) is None
+        assert [change.pin is None for change in await store.changes(0, 10)] == [False]
+
+    async def test_a_write_sees_those_before_it_in_the_commit(self, store: Store) -> None:
+        await store.commit([PutPin(pin(1, ALICE), expect=0), RemovePin(cid(1)), PutPin(pin(1, BOB), expect=0)])
+        entry = await store.get(cid(1))
+        assert entry is not None
+        assert entry.allocations == (BOB,)
+        with pytest.raises(Conflict):
+            await store.commit([RemovePin(cid(1)), PutPin(pin(1, BOB), expect=1)])
+
+    async def test_a_conflict_does_not_touch_commits_beside_it(self, store: Store) -> None:
+        await put(store, pin(0, ALICE))
+        commits = [
+            store.commit([PutPin(pin(number, ALICE), queue=(ALICE,)), PutPin(pin(0, ALICE), expect=number % 2 or 99)])
+            for number in range(1, 40)
+        ]
+        results = await asyncio.gather(*commits, return_exceptions=True)
+        # The first odd one finds revision 1 and moves it on; all others conflict.
+        done = [number for number, result in enumerate(results, 1) if isinstance(result, int)]
+        assert len(done) == 1
+        assert done[0] % 2 == 1
+        assert all(isinstance(result, int | Conflict) for result in results)
+        assert await store.count(PinQuery()) == 2
+        assert {work.cid for work in await flat(store.works())} == {cid(done[0])}
+
+    async def test_a_commit_is_carried_out_though_its_caller_is_gone(self, store: Store) -> None:
+        async with asyncio.TaskGroup() as group:
+            call = group.create_task(store.commit([PutPin(pin(1, ALICE)), PutPin(pin(2, ALICE))]))
+            await asyncio.sleep(0)
+            call.cancel()
+        await put(store, pin(3, ALICE))
+        assert await store.count(PinQuery()) == 3
+
+    async def test_text_that_is_no_unicode_is_refused(self, store: Store) -> None:
+        for bad in (
+            Pin(cid(1), name="\udc80"),
+            Pin(cid(1), metadata={"\udc80": ""}),
+            Pin(cid(1), metadata={"": "\udc80"}),
+            Pin(cid(1), origins=("\udc80",)),
+        ):
+            with pytest.raises(InvalidArgument, match="not valid Unicode"):
+                await store.commit([PutPin(bad)])
+        with pytest.raises(InvalidArgument, match="not valid Unicode"):
+            await store.commit([RecordForeign(ALICE, (node_pin(1, name="\udc80"),))])
+        assert await store.revision() == 0
+
+    async def test_a_closed_store_says_so(self, store: Store) -> None:
+        await store.close()
+        with pytest.raises(StoreUnavailable, match="closed"):
+            await store.commit([])
+        with pytest.raises(StoreUnavailable, match="closed"):
+            await store.get(cid(1))
+        with pytest.raises(StoreUnavailable, match="closed"):
+            await flat(store.pins(PinQuery()))
+        with pytest.raises(StoreUnavailable, match="closed"):
+            await store.revision()
+
+
+class ListingContract:
+    """Queries, listings, expiry."""
+
+    async def test_queries_filter(self, store: Store) -> None:
+        await known(store, ALICE, BOB)
+        await put(
+            store,
+            pin(1, ALICE, name="Holiday photos"),
+            pin(2, BOB, mode=DIRECT, name="holiday"),
+            pin(3, name="100%_x"),
+            replace(pin(4), type=PinType.META, name="sharded"),
+            replace(pin(5, ALICE), type=PinType.SHARD),
+        )
+        expected = {
+            PinQuery(): {1, 2, 3, 4, 5},
+            PinQuery(modes=frozenset({DIRECT})): {2},
+            PinQuery(modes=frozenset({DIRECT, RECURSIVE})): {1, 2, 3, 4, 5},
+            PinQuery(modes=frozenset()): set(),
+            PinQuery(types=frozenset({PinType.META, PinType.SHARD})): {4, 5},
+            PinQuery(types=frozenset()): set(),
+            PinQuery(name="oliday"): {1, 2},
+            PinQuery(name="Holi"): {1},
+            PinQuery(name="%_"): {3},
+            PinQuery(name="*"): set(),
+            PinQuery(peer=ALICE): {1, 3, 5},
+            PinQuery(peer=BOB): {2, 3},
+            PinQuery(peer=BOB, modes=frozenset({RECURSIVE})): {3},
+            PinQuery(name="h", types=frozenset({PinType.META}), modes=frozenset({RECURSIVE})): {4},
+        }
+        for query, numbers in expected.items():
+            cids = {cid(number) for number in numbers}
+            assert {entry.cid for entry in await flat(store.pins(query))} == cids
+            assert {line.cid for line in await flat(store.listing(query))} == cids
+            assert {line.cid for line in await flat(store.listing(query, by_text=True))} == cids
+            assert await store.count(query) == len(cids)
+
+    async def test_an_unknown_peer_wants_the_everywhere_pins(self, store: Store) -> None:
+        await put(store, pin(1), pin(2, ALICE))
+        assert [entry.cid for entry in await flat(store.pins(PinQuery(peer=BOB)))] == [cid(1)]
+
+    async def test_pins_after_a_revision(self, store: Store) -> None:
+        await put(store, pin(1), pin(2))
+        await put(store, pin(3))
+        await put(store, pin(1, name="new"))
+        assert {entry.cid for entry in await flat(store.pins(PinQuery(), 1))} == {cid(1), cid(3)}
+        assert {entry.cid for entry in await flat(store.pins(PinQuery(name="new"), 2))} == {cid(1)}
+        assert await flat(store.pins(PinQuery(), 3)) == []
+
+    async def test_pages_cover_everything_once(self, store: Store) -> None:
+        numbers = range(2345)
+        await put(store, *(pin(n, ALICE, mode=DIRECT if n % 7 == 0 else RECURSIVE, name=f"n{n}") for n in numbers))
+        pins = await flat(store.pins(PinQuery()))
+        assert sorted(entry.cid for entry in pins) == sorted(cid(n) for n in numbers)
+        lines = await flat(store.listing(PinQuery()))
+        assert sorted(line.cid for line in lines) == sorted(cid(n) for n in numbers)
+        modes = [line.mode is DIRECT for line in lines]
+        assert modes == sorted(modes)
+        lines = await flat(store.listing(PinQuery(), by_text=True))
+        assert [line.text for line in lines] == sorted(cid_text(cid(n)) for n in numbers)
+        assert lines[0] == next(
+            ListedPin(cid_text(entry.cid), entry.cid, entry.mode, entry.type, entry.name)
+            for entry in pins
+            if entry.cid == lines[0].cid
+        )
+
+    async def test_pages_go_on_while_entries_change(self, store: Store) -> None:
+        await put(store, *(pin(n, ALICE, name="old") for n in range(1500)))
+        iterators: list[AsyncIterator[Sequence[Pin | ListedPin]]] = [
+            store.pins(PinQuery()),
+            store.listing(PinQuery()),
+            store.listing(PinQuery(), by_text=True),
+        ]
+        for pages in iterators:
+            seen = [entry.cid for entry in await anext(pages)]
+            rest = {cid(n) for n in range(1500)} - set(seen)
+            gone = rest.pop()
+            await store.commit([RemovePin(gone), PutPin(pin(0, ALICE, name="new"))])
+            async for page in pages:
+                seen.extend(entry.cid for entry in page)
+            assert len(seen) == len(set(seen)) == 1499
+            assert gone not in seen
+            await put(store, *(pin(n, ALICE) for n in range(1500) if cid(n) == gone))
+
+    async def test_foreign_pins_are_listed_beside_entries(self, store: Store) -> None:
+        await known(store, ALICE, BOB)
+        await put(store, pin(1, ALICE, name="mine"), pin(2, ALICE, mode=DIRECT))
+        foreign = (node_pin(1, DIRECT, "theirs"), node_pin(3, RECURSIVE, "a"), node_pin(4, DIRECT, "b"))
+        await store.commit([RecordForeign(ALICE, foreign)])
+        await store.commit([RecordForeign(ALICE, (node_pin(5),), orphan=True), RecordForeign(BOB, (node_pin(6),))])
+
+        async def listed(query: PinQuery, *, by_text: bool = False) -> list[tuple[bytes, str]]:
+            lines = await flat(store.listing(query, by_text=by_text, foreign_of=ALICE))
+            assert all(line.type is PinType.PIN for line in lines)
+            assert all(line.text == cid_text(line.cid) for line in lines)
+            return [(line.cid, f"{line.mode.value}:{line.name}") for line in lines]
+
+        everything = {
+            (cid(1), "recursive:mine"),
+            (cid(2), "direct:"),
+            (cid(3), "recursive:a"),
+            (cid(4), "direct:b"),
+        }
+        by_mode = await listed(PinQuery())
+        assert set(by_mode) == everything
+        assert len(by_mode) == 4
+        assert [text.split(":")[0] for _, text in by_mode] == ["recursive", "recursive", "direct", "direct"]
+        by_text = await listed(PinQuery(), by_text=True)
+        assert by_text == sorted(everything, key=lambda line: cid_text(type(cid(1))(line[0])))
+        assert set(await listed(PinQuery(modes=frozenset({DIRECT})))) == {(cid(2), "direct:"), (cid(4), "direct:b")}
+        assert await listed(PinQuery(name="a")) == [(cid(3), "recursive:a")]
+        assert await listed(PinQuery(types=frozenset({PinType.META}))) == []
+        assert await listed(PinQuery(peer=BOB)) == []
+        assert len(await listed(PinQuery(peer=ALICE), by_text=True)) == 4
+        await store.commit([RemovePin(cid(1))])
+        assert (cid(1), "direct:theirs") in await listed(PinQuery())
+
+    async def test_many_foreign_pins_are_merged_in_order(self, store: Store) -> None:
+        await put(store, *(pin(n, ALICE, mode=DIRECT if n % 5 else RECURSIVE) for n in range(0, 4200, 3)))
+        held = tuple(node_pin(n, DIRECT if n % 2 else RECURSIVE) for n in range(0, 4200, 2))
+        await store.commit([RecordForeign(ALICE, held)])
+        numbers = set(range(0, 4200, 3)) | set(range(0, 4200, 2))
+        lines = await flat(store.listing(PinQuery(), by_text=True, foreign_of=ALICE))
+        assert [line.text for line in lines] == sorted(cid_text(cid(n)) for n in numbers)
+        lines = await flat(store.listing(PinQuery(), foreign_of=ALICE))
+        assert sorted(line.text for line in lines) == sorted(cid_text(cid(n)) for n in numbers)
+        modes = [line.mode is DIRECT for line in lines]
+        assert modes == sorted(modes)
+
+    async def test_expiry_is_ordered_by_time(self, store: Store) -> None:
+        times = {1: 300.0, 2: 100.0, 3: 0.0, 4: 200.5}
+        await put(store, *(replace(pin(number), expire_at=time) for number, time in times.items()))
+        assert await store.next_expiry() == 100.0
+        assert [entry.cid for entry in await store.expiring(200.5, 10)] == [cid(2), cid(4)]
+        assert [entry.cid for entry in await store.expiring(1000.0, 2)] == [cid(2), cid(4)]
+        assert await store.expiring(99.9, 10) == []
+        await put(store, replace(pin(2), expire_at=0.0))
+        await store.commit([RemovePin(cid(4))])
+        assert await store.next_expiry() == 300.0
+
+
+class FeedContract:
+    """The change feed."""
+
+    async def test_changes_come_in_order_each_cid_once(self, store: Store) -> None:
+        await put(store, pin(1), pin(2))
+        await put(store, pin(3))
+        await store.commit([RemovePin(cid(2))])
+        await put(store, pin(1, name="new"))
+        changes = await store.changes(0, 10)
+        assert changes == [
+            Change(2, cid(3), await store.get(cid(3))),
+            Change(3, cid(2), None),
+            Change(4, cid(1), await store.get(cid(1))),
+        ]
+        assert await store.changes(2, 1) == changes[1:2]
+        assert await store.changes(3, 10) == changes[2:]
+        assert await store.changes(4, 10) == []
+        await put(store, pin(2, name="back"))
+        assert [change.pin and change.pin.name for change in await store.changes(2, 10)] == ["new", "back"]
+
+    async def test_a_revision_is_never_cut_in_two(self, store: Store) -> None:
+        await put(store, pin(1))
+        await store.commit([*(PutPin(pin(n)) for n in range(2, 12)), RemovePin(cid(1))])
+        await put(store, pin(20))
+        assert len(await store.changes(0, 3)) == 11
+        assert [change.cid for change in await store.changes(2, 3)] == [cid(20)]
+
+
+class StoreContract(
+    EntryContract,
+    ListingContract,
+    FeedContract,
+    WorkContract,
+    PendingContract,
+    ClaimContract,
+    ForeignContract,
+    ScanContract,
+):
+    """All of it. Derive and provide `store`."""
+
+    @pytest.fixture
+    def clock(self) -> FakeClock:
+        return FakeClock()
+
+    @pytest.fixture
+    def store(self) -> Store:
+        raise NotImplementedError("derive from StoreContract and provide the fixture `store`")
