@@ -1,8 +1,7 @@
 """What a command handler sees of one HTTP exchange: the request with its body as a stream, and the reply.
 
-The front (`server.py`) implements both; handlers in `ipfs_proxy.rpc` depend on nothing else of it. Request and
-response run in full duplex: a handler may answer before the body is read, and the front then drains or closes
-as the protocol allows (DESIGN.md chapter 4, rule 4).
+The front implements both; handlers in `ipfs_proxy.rpc` depend on nothing else of it. Request and response run in
+full duplex: a handler may answer before the body is read, and the front then drains or closes as the protocol allows.
 """
 
 from __future__ import annotations
@@ -28,32 +27,29 @@ class Body(Protocol):
 class Request:
     """One accepted request.
 
-    method: as sent ("POST"). path: percent-decoded and cleaned ("/api/v0/pin/add/Qm…"). target: the raw
-    request target as sent, query included. query: the raw query string without "?". headers: names in lower
-    case; a name that was sent several times is joined with ", ". peer: the client's address for logs.
-    tail: for a command route, the decoded path segments after the command's own path (("Qm…",) above).
+    method: as sent ("POST"). path: percent-decoded and cleaned ("/api/v0/pin/add/Qm…"). query: the raw query string
+    without "?". headers: names in lower case; a name that was sent several times is joined with ", ". tail: the
+    decoded path segments after the command's own path (("Qm…",) above).
     """
 
     method: str
     path: str
-    target: str
     query: str
     headers: Mapping[str, str]
     body: Body
-    peer: str = ""
     tail: tuple[str, ...] = ()
 
     @property
     def user_agent(self) -> str:
+        """Who asks, empty when it does not say."""
         return self.headers.get("user-agent", "")
 
 
 class Reply(Protocol):
-    """The response writer of one exchange. Heads are Kubo's exactly (spec/kubo-rpc.md 1.4 to 1.6).
+    """The response writer of one exchange. Heads are Kubo's exactly.
 
-    Order of calls: `start` once, `write` any number of times, then `finish` or `fail`. `respond` does all at
-    once. A handler that raises before `start` gets the error mapped by the command runner; after `start` the
-    runner calls `fail`.
+    Order of calls: `start` once, `write` any number of times, then `finish` or `fail`; or `respond`, which does all
+    at once.
     """
 
     @property
@@ -83,16 +79,25 @@ class Reply(Protocol):
         ...
 
     async def fail(self, message: str) -> None:
-        """End a started response that failed, by rule 7 of DESIGN.md chapter 4.
+        """End a started response that failed.
 
         Clients of the Go libraries get the X-Stream-Error trailer. All others get, if the content type is
-        application/json, the error object as last value, and then a connection that ends without last chunk.
+        application/json, the error object as last value, and then a connection that ends without last chunk: a
+        trailer and an aborted body exclude each other, and only Go's clients see trailers.
         """
         ...
 
     async def respond(self, status: int, body: bytes, *, headers: Mapping[str, str]) -> None:
-        """Send a whole plain response with Content-Length and exactly these headers (request errors: 1.6)."""
+        """Send a whole plain response with Content-Length and exactly these headers besides Date and Connection."""
         ...
 
 
 Handler = Callable[[Request, Reply], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """An entry of the command table. relayed: by the query string alone, whether the daemon answers this one itself."""
+
+    handler: Handler
+    relayed: Callable[[str], bool] = lambda _query: False

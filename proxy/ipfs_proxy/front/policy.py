@@ -1,0 +1,100 @@
+"""Kubo's protection against web pages (Origin, Referer, User-Agent), applied at this door to every request. Sans-IO.
+
+The daemon sees only requests that passed, with these headers taken off: it would compare them with its own port. What
+a page may do is decided here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+EXTENSIONS = (
+    "chrome-extension://nibjojkomfdiaoajekhjakgkdhaomnch",
+    "chrome-extension://hjoieblefckbooibpepigmacodalfndh",
+)
+PREFLIGHT_HEADERS = frozenset({"origin", "accept", "content-type", "x-requested-with"})
+PREFLIGHT_VARY = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Answer this instead: status, headers, body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Go on. allow_origin: value of Access-Control-Allow-Origin for the response, empty for none.
+    browser: Origin, Referer or User-Agent are a browser's and must not reach the daemon.
+    """
+
+    allow_origin: str = ""
+    browser: bool = False
+
+
+PLAIN = Pass()
+
+
+class Policy:
+    """The allow list and the checks in Kubo's order."""
+
+    def __init__(self, ports: Collection[int], extra: Collection[str] = ()) -> None:
+        """ports: of this door's listeners. extra: further origins, "*" for any; "<port>" in one means each port."""
+        own = {
+            f"{scheme}://{host}:{port}"
+            for scheme in ("http", "https")
+            for host in ("127.0.0.1", "[::1]", "localhost")
+            for port in ports
+        }
+        expanded = {origin.replace("<port>", str(port)) for origin in extra for port in ports or (0,)}
+        self._allowed = frozenset(origin.lower() for origin in own | expanded | set(EXTENSIONS))
+        self._any = "*" in extra
+
+    def check(self, method: str, headers: Mapping[str, str]) -> Pass | Refuse:
+        """Decide on one request; header names in lower case."""
+        origin = headers.get("origin")
+        if method == "OPTIONS" and "access-control-request-method" in headers:
+            return self._preflight(origin or "", headers)
+        agent = headers.get("user-agent", "")
+        browser = agent.startswith("Mozilla") and "Electron" not in agent
+        if origin is None and "referer" not in headers and not browser:
+            return PLAIN
+        if method == "POST" and not self._may(origin, headers.get("referer"), browser=browser):
+            return FORBIDDEN
+        allowed = origin is not None and self._origin_allowed(origin)
+        return Pass(("*" if self._any else origin or "") if allowed else "", browser=True)
+
+    def _may(self, origin: str | None, referer: str | None, *, browser: bool) -> bool:
+        if origin and not self._origin_allowed(origin):
+            return False
+        if referer:
+            parts = urlsplit(referer)
+            return self._origin_allowed(f"{parts.scheme}://{parts.netloc}")
+        return bool(origin) or not browser
+
+    def _origin_allowed(self, origin: str) -> bool:
+        return self._any or origin.lower() in self._allowed
+
+    def _preflight(self, origin: str, headers: Mapping[str, str]) -> Refuse:
+        answer = {"Vary": PREFLIGHT_VARY}
+        asked = headers.get("access-control-request-headers", "")
+        names = {name.strip().lower() for name in asked.split(",") if name.strip()}
+        method = headers["access-control-request-method"]
+        if origin and self._origin_allowed(origin) and method == "POST" and names <= PREFLIGHT_HEADERS:
+            answer["Access-Control-Allow-Origin"] = "*" if self._any else origin
+            answer["Access-Control-Allow-Methods"] = method
+            if asked:
+                answer["Access-Control-Allow-Headers"] = asked
+        return Refuse(204, answer, b"")
+
+
+FORBIDDEN = Refuse(
+    403,
+    {"Content-Type": "text/plain; charset=utf-8", "Vary": "Origin", "X-Content-Type-Options": "nosniff"},
+    b"403 - Forbidden\n",
+)

@@ -1,0 +1,220 @@
+"""A request that the daemon answers: bodies pass untouched both ways, heads are edited where they must be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ipfs_cluster.http1 import BodyReader, Cut, ProtocolError, ResponseHead, keeps_alive, parse_response_head
+from ipfs_cluster.http1 import response_body as body_of
+from ipfs_proxy.front.upstream import UpstreamConnection
+
+if TYPE_CHECKING:
+    from ipfs_proxy.front.connection import ClientConnection
+    from ipfs_proxy.front.server import Plan, Server
+
+REPLAY_LIMIT = 64 * 1024
+"""Bytes of a whole request that is kept so that a pooled connection which died unused can be replaced."""
+
+
+class RelayExchange:
+    """Client connection ↔ upstream connection, for one request."""
+
+    def __init__(self, server: Server, client: ClientConnection, plan: Plan) -> None:
+        self.body = plan.head.body()
+        self._server = server
+        self._client = client
+        self._plan = plan
+        self._up: UpstreamConnection | None = None
+        self._waiting: list[bytes] = [plan.upstream_head]
+        self._replay: bytes | None = None
+        self._head_bytes = b""
+        self._response: BodyReader | None = None
+        self._reusable = False
+        self._ended = False
+
+    # --- from the client ---
+
+    def start(self) -> None:
+        """Send what is there on an idle connection, or open one."""
+        up = self._server.pool.take()
+        if up is None:
+            self._connect()
+        else:
+            self._attach(up)
+
+    def receive(self, data: bytes | bytearray, start: int) -> int:
+        used = self.body.take(data, start)
+        if self._up is None:
+            self._waiting.append(bytes(data[start:used]))
+            if sum(map(len, self._waiting)) > REPLAY_LIMIT:
+                self._client.stop_reading()
+        elif used > start:
+            piece = data if start == 0 and used == len(data) else data[start:used]
+            self._replay = None
+            self._up.transport.write(piece)
+        return used
+
+    def gone(self) -> None:
+        self._ended = True
+        up, self._up = self._up, None
+        if up is not None:
+            up.user = None
+            up.transport.abort()
+
+    def pause(self) -> None:
+        if self._up is not None:
+            self._up.transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._up is not None and not self._up.transport.is_closing():
+            self._up.transport.resume_reading()
+
+    # --- the connection to the daemon ---
+
+    def _connect(self) -> None:
+        self._server.tasks.start("connect upstream", self._open())
+
+    async def _open(self) -> None:
+        try:
+            up = await self._server.pool.open()
+        except OSError as error:
+            if not self._ended:
+                self._daemon_down(error.strerror or str(error) or "timed out")
+            return
+        if self._ended:
+            up.transport.abort()
+        else:
+            self._attach(up)
+
+    def _attach(self, up: UpstreamConnection) -> None:
+        up.user = self
+        self._up = up
+        request = b"".join(self._waiting)
+        self._waiting.clear()
+        self._replay = request if self.body.complete and len(request) <= REPLAY_LIMIT and not up.fresh else None
+        up.transport.write(request)
+        self._client.go_on_reading()
+
+    def upstream_pause(self) -> None:
+        if not self.body.complete:
+            self._client.stop_reading()
+
+    def upstream_resume(self) -> None:
+        self._client.go_on_reading()
+
+    def upstream_lost(self, error: Exception | None) -> None:
+        self._up = None
+        if self._ended:
+            return
+        if self._response is None:
+            if self._replay is not None and not self._head_bytes:
+                self._waiting = [self._replay]
+                self._replay = None
+                self._connect()
+            else:
+                self._daemon_down(str(error) if error else "the connection was closed without an answer")
+            return
+        try:
+            self._response.end_of_input()
+        except Cut:
+            self._ended = True
+            self._client.cut()
+        else:
+            self._finish(keep=False)
+
+    def upstream_data(self, data: bytes) -> None:
+        try:
+            if self._response is None:
+                self._take_head(data)
+            else:
+                self._pass_on(self._response, b"", data, 0)
+        except ProtocolError as error:
+            self._broken(error)
+
+    # --- the response ---
+
+    def _take_head(self, data: bytes) -> None:
+        data = self._head_bytes + data if self._head_bytes else data
+        while True:
+            head = parse_response_head(data)
+            if head is None:
+                self._head_bytes = data
+                return
+            if head.status >= 200:
+                break
+            # Informational heads (100 Continue) pass as they are; 101 cannot happen: Upgrade is never forwarded.
+            self._client.write(data[: head.size])
+            data = data[head.size :]
+        self._head_bytes = b"."
+        self._replay = None
+        self._reusable = keeps_alive(head) and not self._plan.head.http10
+        self._response = body_of(head, self._plan.head.method)
+        self._server.first_byte(self._client, self._plan)
+        self._pass_on(self._response, self._edited(head, data), data, head.size)
+
+    def _edited(self, head: ResponseHead, data: bytes) -> bytes:
+        """The head for the client: hop-by-hop fields are ours, CORS is this door's."""
+        close = not self._plan.head.keep_alive or not self.body.complete or self._response_until_close()
+        origin = self._plan.allow_origin
+        hop = any(name.lower() in _HOP for name, _ in head.fields)
+        if not (close or origin or hop):
+            return data[: head.size]
+        lines = [data[: data.index(b"\r\n")]]
+        for name, value in head.fields:
+            if name.lower() in _HOP or (origin and name.lower() == "access-control-allow-origin"):
+                continue
+            lines.append(f"{name}: {value}".encode("latin-1"))
+        if origin:
+            lines.append(f"Access-Control-Allow-Origin: {origin}".encode("latin-1"))
+        if close and not self._plan.head.http10:
+            lines.append(b"Connection: close")
+        return b"\r\n".join(lines) + b"\r\n\r\n"
+
+    def _response_until_close(self) -> bool:
+        return self._response is not None and self._response.until_close
+
+    def _pass_on(self, response: BodyReader, head: bytes, data: bytes, start: int) -> None:
+        used = response.take(data, start)
+        if head:
+            self._client.write(head + data[start:used])
+        elif used:
+            self._client.write(data if used == len(data) else data[:used])
+        if response.complete:
+            # Bytes after the end: the connection is out of step, the response itself is whole.
+            self._reusable = self._reusable and used == len(data)
+            self._finish(keep=True)
+
+    def _finish(self, *, keep: bool) -> None:
+        self._ended = True
+        up, self._up = self._up, None
+        if up is not None:
+            if self._reusable and self.body.complete:
+                self._server.pool.give_back(up)
+            else:
+                up.user = None
+                up.transport.close()
+        self._client.done(keep=keep and self._plan.head.keep_alive and not self._response_until_close())
+
+    # --- failures ---
+
+    def _daemon_down(self, reason: str) -> None:
+        self._ended = True
+        self._server.upstream_failures += 1
+        message = f"the IPFS daemon at {self._server.pool.upstream.host_header} cannot be reached: {reason}"
+        keep = self._server.write_error(self._client, self._plan, message, complete=self.body.complete)
+        self._client.done(keep=keep)
+
+    def _broken(self, error: ProtocolError) -> None:
+        """The daemon does not speak HTTP."""
+        up, self._up = self._up, None
+        if up is not None:
+            up.user = None
+            up.transport.abort()
+        if self._response is None:
+            self._daemon_down(str(error))
+        else:
+            self._ended = True
+            self._client.cut()
+
+
+_HOP = frozenset({"connection", "keep-alive", "proxy-connection", "upgrade"})

@@ -1,0 +1,60 @@
+"""Which requests a command handler answers: the table, and the path rules of Kubo's mux. Sans-IO."""
+
+from __future__ import annotations
+
+import enum
+import posixpath
+from collections.abc import Collection
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+API_PREFIX = "/api/v0/"
+
+
+class Kind(enum.Enum):
+    """What is done with a request."""
+
+    RELAY = "relay"
+    COMMAND = "command"
+    REDIRECT = "redirect"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """name: the command ("pin/add") or, for metrics, "relay". tail: decoded segments after it. location: redirect."""
+
+    kind: Kind
+    name: str = "relay"
+    path: str = ""
+    tail: tuple[str, ...] = ()
+    location: str = ""
+
+
+def route(method: str, raw_path: str, query: str, commands: Collection[str]) -> Route:
+    """Decide by method and path.
+
+    Only POST runs commands; other methods are the daemon's to answer. A POST to a path that is not clean is redirected
+    as Go's mux does, so that `//` cannot get round the table. Segments after a command are leading arguments, a
+    trailing slash is an empty one (seen on Kubo 0.43).
+    """
+    path = unquote(raw_path, errors="surrogateescape")
+    clean = _clean(path)
+    if clean != path and method == "POST":
+        location = clean + ("?" + query if query else "")
+        return Route(Kind.REDIRECT, path=path, location=location)
+    if method == "POST" and path.startswith(API_PREFIX):
+        rest = path[len(API_PREFIX) :].split("/")
+        for size in (2, 1):
+            name = "/".join(rest[:size])
+            if name in commands:
+                return Route(Kind.COMMAND, name, path, tuple(rest[size:]))
+    return Route(Kind.RELAY, path=path)
+
+
+def _clean(path: str) -> str:
+    if path == "*" or ("//" not in path and "/." not in path):
+        return path
+    clean = posixpath.normpath(path)
+    if clean.startswith("//"):
+        clean = clean[1:]
+    return clean + "/" if path.endswith("/") and clean != "/" else clean

@@ -1,0 +1,308 @@
+"""The front's listeners and what all connections share: the plan of each request head, limits, counters, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import stat
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ipfs_cluster.tasks import TaskSet
+from ipfs_proxy.front.command import EXPOSED, CommandExchange, error_object
+from ipfs_proxy.front.connection import ClientConnection, Exchange
+from ipfs_proxy.front.exchange import Command
+from ipfs_proxy.front.http1 import RequestHead, date_header, parse_request_head, response_head
+from ipfs_proxy.front.policy import Pass, Policy, Refuse
+from ipfs_proxy.front.relay import RelayExchange
+from ipfs_proxy.front.reply import FixedExchange
+from ipfs_proxy.front.routes import Kind, Route, route
+from ipfs_proxy.front.upstream import Upstream, UpstreamPool
+
+log = logging.getLogger(__name__)
+
+MEMO_SIZE = 1024
+"""Request heads remembered; a client repeats the same few, byte by byte."""
+MEMO_HEAD = 2048
+TICK = 1.0
+BUCKETS = (0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0)
+BROWSER_HEADERS = frozenset({"origin", "referer"})
+DROPPED_HEADERS = frozenset(
+    {"connection", "keep-alive", "proxy-connection", "upgrade", "http2-settings", "te", "trailer", "host"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """One address to listen on: host and port (0: any free one), or a unix socket's path."""
+
+    host: str = ""
+    port: int = 0
+    unix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """connections: at once. head_time: seconds for a head to arrive. idle_time: seconds between requests."""
+
+    connections: int = 20_000
+    head_time: float = 30.0
+    idle_time: float = 120.0
+
+
+@dataclass(slots=True)
+class RouteStats:
+    """Plain counters of one route; seconds to the first byte in the buckets of `BUCKETS` and above."""
+
+    requests: int = 0
+    seconds: float = 0.0
+    buckets: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is done with one request head; equal heads share it."""
+
+    head: RequestHead
+    route: Route
+    refuse: Refuse | None
+    allow_origin: str
+    upstream_head: bytes
+
+
+class Server:
+    """The door. `start`, then `addresses`; `close` drains."""
+
+    def __init__(
+        self,
+        listeners: Sequence[Listen],
+        upstream: Upstream,
+        commands: Mapping[str, Command],
+        *,
+        origins: Sequence[str] = (),
+        limits: Limits = Limits(),
+        server_header: str = "kubo",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """origins: allowed beside the door's own; server_header: the daemon's, changeable while running."""
+        self.server_header = server_header
+        self.tasks = TaskSet()
+        self.pool = UpstreamPool(upstream, self.tasks)
+        self.stats: dict[str, RouteStats] = {}
+        self.refused = 0
+        self.failures = 0
+        self.upstream_failures = 0
+        self.draining = False
+        self.now = 0.0
+        self._listeners = listeners
+        self._commands = commands
+        self._origins = tuple(origins)
+        self._policy = Policy((), origins)
+        self._limits = limits
+        self._clock = clock
+        self._servers: list[asyncio.Server] = []
+        self._connections: set[ClientConnection] = set()
+        self._plans: dict[bytes, Plan] = {}
+        self._date = (0, "")
+        self._empty = asyncio.Event()
+
+    # --- life ---
+
+    async def start(self) -> None:
+        """Listen. Raises OSError when an address cannot be had; then nothing listens."""
+        loop = asyncio.get_running_loop()
+        self.now = loop.time()
+        try:
+            for listen in self._listeners:
+                self._servers.append(await self._listen(loop, listen))
+        except OSError:
+            await self.close(0)
+            raise
+        ports = {address[1] for address in self.addresses if isinstance(address, tuple)}
+        self._policy = Policy(ports, self._origins)
+        self.tasks.start("front sweep", self._sweep())
+
+    async def _listen(self, loop: asyncio.AbstractEventLoop, listen: Listen) -> asyncio.Server:
+        def factory() -> ClientConnection:
+            return ClientConnection(self)
+
+        if listen.unix:
+            _remove_stale_socket(listen.unix)
+            server = await loop.create_unix_server(factory, listen.unix, backlog=1024)
+            os.chmod(listen.unix, 0o660)
+            return server
+        return await loop.create_server(factory, listen.host, listen.port, backlog=1024, reuse_address=True)
+
+    @property
+    def addresses(self) -> list[tuple[str, int] | str]:
+        """Where it listens: (host, port) or the socket's path."""
+        found: list[tuple[str, int] | str] = []
+        for server in self._servers:
+            for sock in server.sockets:
+                name = sock.getsockname()
+                found.append(name if sock.family == socket.AF_UNIX else (name[0], name[1]))
+        return found
+
+    async def close(self, grace: float = 10.0) -> None:
+        """Stop accepting, let running exchanges end for `grace` seconds, then cut them."""
+        self.draining = True
+        for server in self._servers:
+            server.close()
+        for connection in list(self._connections):
+            if connection.exchange is None:
+                connection.transport.close()
+        if self._connections and grace > 0:
+            self._empty.clear()
+            try:
+                async with asyncio.timeout(grace):
+                    await self._empty.wait()
+            except TimeoutError:
+                log.warning("%d requests were cut at shutdown after %g s", len(self._connections), grace)
+        for connection in list(self._connections):
+            connection.transport.abort()
+        await self.tasks.close()
+        self.pool.close()
+        for listen in self._listeners:
+            if listen.unix:
+                _remove_stale_socket(listen.unix)
+
+    async def _sweep(self) -> None:
+        """Once a second: the coarse clock, heads and idle connections that take too long, clients that left."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(TICK)
+            self.now = loop.time()
+            for connection in list(self._connections):
+                if connection.exchange is not None:
+                    connection.check_presence()
+                    continue
+                limit = self._limits.idle_time if connection.idle else self._limits.head_time
+                if self.now - connection.since > limit:
+                    connection.transport.close()
+
+    # --- for connections ---
+
+    def joined(self, connection: ClientConnection) -> None:
+        """A client connected."""
+        self._connections.add(connection)
+        if len(self._connections) > self._limits.connections or self.draining:
+            connection.transport.abort()
+
+    def left(self, connection: ClientConnection) -> None:
+        """A client's connection is gone."""
+        self._connections.discard(connection)
+        if not self._connections:
+            self._empty.set()
+
+    def soon(self, callback: Callable[[], None]) -> None:
+        """Run after the current callback."""
+        asyncio.get_running_loop().call_soon(callback)
+
+    def later(self, seconds: float, callback: Callable[[], None]) -> None:
+        """Run after a while."""
+        asyncio.get_running_loop().call_later(seconds, callback)
+
+    def exchange(self, client: ClientConnection, plan: Plan) -> Exchange:
+        """The exchange for a planned request."""
+        client.begun = asyncio.get_running_loop().time()
+        if plan.refuse is not None:
+            return FixedExchange(self, client, plan, plan.refuse)
+        if plan.route.kind is Kind.COMMAND:
+            return CommandExchange(self, client, plan, self._commands[plan.route.name])
+        return RelayExchange(self, client, plan)
+
+    def first_byte(self, client: ClientConnection, plan: Plan) -> None:
+        """Count a request, and its seconds so far, when its answer begins."""
+        stats = self.stats.get(plan.route.name)
+        if stats is None:
+            stats = self.stats[plan.route.name] = RouteStats()
+        seconds = asyncio.get_running_loop().time() - client.begun
+        stats.requests += 1
+        stats.seconds += seconds
+        stats.buckets[bisect_left(BUCKETS, seconds)] += 1
+
+    def date(self) -> str:
+        """The Date header of now."""
+        second = int(self._clock())
+        if second != self._date[0]:
+            self._date = (second, date_header(second))
+        return self._date[1]
+
+    def write_error(self, client: ClientConnection, plan: Plan, message: str, *, complete: bool) -> bool:
+        """A whole error answer in Kubo's shape, for a daemon that cannot be reached; True when keep-alive may go on."""
+        body = error_object(message) + b"\n"
+        fields = {
+            "Access-Control-Allow-Headers": EXPOSED,
+            "Access-Control-Expose-Headers": EXPOSED,
+            "Content-Type": "application/json",
+            "Server": self.server_header,
+            "Vary": "Origin",
+        }
+        if plan.allow_origin:
+            fields["Access-Control-Allow-Origin"] = plan.allow_origin
+        keep = plan.head.keep_alive and complete
+        tail = {"Date": self.date(), "Content-Length": str(len(body))}
+        if not keep:
+            tail["Connection"] = "close"
+        self.first_byte(client, plan)
+        client.write(response_head(500, fields, tail) + (b"" if plan.head.method == "HEAD" else body))
+        return keep
+
+    # --- planning ---
+
+    def plan(self, head_bytes: bytes) -> Plan:
+        """What to do with a head; remembered by its bytes. Raises ProtocolError."""
+        plan = self._plans.get(head_bytes)
+        if plan is None:
+            plan = self._make_plan(parse_request_head(head_bytes))
+            if len(head_bytes) <= MEMO_HEAD:
+                if len(self._plans) >= MEMO_SIZE:
+                    self._plans.clear()
+                self._plans[head_bytes] = plan
+        return plan
+
+    def _make_plan(self, head: RequestHead) -> Plan:
+        verdict = self._policy.check(head.method, head.headers)
+        found = route(head.method, head.path, head.query, self._commands)
+        if isinstance(verdict, Refuse):
+            return Plan(head, found, verdict, "", b"")
+        if found.kind is Kind.REDIRECT:
+            location = found.location.encode("utf-8", "surrogateescape").decode("latin-1")
+            return Plan(head, found, Refuse(307, {"Location": location}, b""), "", b"")
+        if found.kind is Kind.COMMAND and self._commands[found.name].relayed(head.query):
+            found = Route(Kind.RELAY, found.name, found.path)
+        upstream = b"" if found.kind is Kind.COMMAND else self._upstream_head(head, verdict)
+        return Plan(head, found, None, verdict.allow_origin, upstream)
+
+    def _upstream_head(self, head: RequestHead, verdict: Pass) -> bytes:
+        """The head for the daemon. What the client's Connection header names is hop-by-hop and stays here."""
+        named = {token.strip().lower() for token in head.headers.get("connection", "").split(",")}
+        drop = (DROPPED_HEADERS | named) - {"content-length", "transfer-encoding", "authorization"}
+        own = {name.lower() for name, _ in self.pool.upstream.headers}
+        if verdict.browser:
+            drop = drop | BROWSER_HEADERS
+        lines = [
+            f"{head.method} {head.target} HTTP/1.{0 if head.http10 else 1}",
+            f"Host: {self.pool.upstream.host_header}",
+        ]
+        for name, value in head.fields:
+            key = name.lower()
+            if key in drop or key in own:
+                continue
+            if verdict.browser and key == "user-agent":
+                value = "ipfs-cluster-proxy"  # the daemon refuses browsers without Origin; this one was checked here
+            lines.append(f"{name}: {value}")
+        lines += [f"{name}: {value}" for name, value in self.pool.upstream.headers]
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def _remove_stale_socket(path: str) -> None:
+    try:
+        if stat.S_ISSOCK(os.stat(path).st_mode):
+            os.unlink(path)
+    except FileNotFoundError:
+        return
