@@ -104,7 +104,7 @@ def base_prefix(base: str) -> str:
         return _BY_NAME[base]
     if base in _BASES:
         return base
-    raise InvalidCid(f"invalid multibase encoding: {base}")
+    raise InvalidCid(f"unsupported multibase encoding: {base}")
 
 
 def is_v0(cid: Cid) -> bool:
@@ -234,6 +234,11 @@ def _positional_decode(body: str, alphabet: str, name: str) -> bytes:
         value = value * base + digit
     zeros = len(body) - len(body.lstrip(alphabet[0]))
     return bytes(zeros) + value.to_bytes((value.bit_length() + 7) // 8, "big")
+
+
+def base58(raw: bytes) -> str:
+    """Base58btc without multibase prefix: how peer IDs are written."""
+    return _positional_encode(raw, _B58)
 
 
 def _encode(raw: bytes, prefix: str) -> str:

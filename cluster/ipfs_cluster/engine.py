@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from ipfs_cluster.adopt import adopt
@@ -24,7 +25,7 @@ from ipfs_cluster.model import WANTS_PIN, Metric, NodeInfo, PeerId, Pin, PinMode
 from ipfs_cluster.peer import LocalPeer, PeerSettings, PeerSpec
 from ipfs_cluster.pinning import PinCall, Ticket, UpdateCall, Wait
 from ipfs_cluster.planning import Defaults, Surroundings, plan_pin
-from ipfs_cluster.ports import Clock, ForgetForeign, Node, RemovePin, Store, Write
+from ipfs_cluster.ports import Clock, ForgetForeign, Node, NodeResponse, RemovePin, Store, Write
 from ipfs_cluster.removal import RemovalWatch, UnpinOutcome
 from ipfs_cluster.tasks import TaskSet, sleep_or_event
 from ipfs_cluster.views import Views
@@ -121,6 +122,10 @@ class Cluster:
             }
             await connect_all(nodes)
 
+    async def count(self) -> int:
+        """How many pins there are."""
+        return await self._store.count()
+
     # --- what decisions are made of ---
 
     def _around(self) -> Surroundings:
@@ -144,6 +149,12 @@ class Cluster:
     async def resolve(self, path: str) -> Cid:
         """The CID that a path leads to, by the home node; NodeError with the daemon's text."""
         return await self.home.node.resolve(path)
+
+    def upload(
+        self, command: str, query: str, headers: Sequence[tuple[str, str]], body: AsyncIterator[bytes]
+    ) -> AbstractAsyncContextManager[NodeResponse]:
+        """A request with a streamed body to the home node, full duplex."""
+        return self.home.node.upload(command, query, headers, body)
 
     async def pin(self, requests: Sequence[tuple[Cid, PinOptions]], *, wait: Wait | None = None) -> PinCall:
         """Commit all requests as one batch and start the work; the call's `wait` waits for the nodes.

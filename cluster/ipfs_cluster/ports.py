@@ -5,7 +5,7 @@ Every implementation of a port runs the same contract suite in `ipfs_cluster.tes
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -43,6 +43,24 @@ class Clock(Protocol):
 
     def jitter(self) -> float:
         """A random number in [0, 1)."""
+        ...
+
+
+class NodeResponse(Protocol):
+    """The answer to an `upload`. trailers: complete after the end of the body, names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+
+    @property
+    def trailers(self) -> Mapping[str, str]: ...
+
+    def lines(self) -> AsyncIterator[bytes]:
+        """The body split at LF. Raises NodeUnreachable when it ends early."""
+        ...
+
+    async def read(self) -> bytes:
+        """The whole body, for small answers."""
         ...
 
 
@@ -114,6 +132,15 @@ class Node(Protocol):
 
     async def repo_stat(self) -> RepoStat:
         """The daemon's repo/stat."""
+        ...
+
+    def upload(
+        self, command: str, query: str, headers: Sequence[tuple[str, str]], body: AsyncIterator[bytes]
+    ) -> AbstractAsyncContextManager[NodeResponse]:
+        """One command with a streamed request body, full duplex. Leaving the block early cancels it on the node.
+
+        An error that `body` raises ends the exchange with that error.
+        """
         ...
 
     async def close(self) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 
 from ipfs_cluster.ports import Clock
 
@@ -52,3 +53,18 @@ async def sleep_or_event(clock: Clock, seconds: float, event: asyncio.Event) -> 
         await asyncio.wait([timer, waiter], return_when=asyncio.FIRST_COMPLETED)
         timer.cancel()
         waiter.cancel()
+
+
+@asynccontextmanager
+async def alongside(work: Coroutine[object, object, None]) -> AsyncIterator[asyncio.Task[None]]:
+    """Run `work` while the block runs; it is cancelled, and waited for, at the block's end. Its own failure is raised
+    at the end of a block that succeeded. Unlike a TaskGroup the block's errors come out as they are.
+    """
+    task = asyncio.get_running_loop().create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+    if not task.cancelled() and (error := task.exception()) is not None:
+        raise error

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from ipfs_cluster.errors import NodeError, NodeUnreachable
+from ipfs_cluster.errors import NodeUnreachable
 from ipfs_cluster.http1 import (
     BodyReader,
     Cut,
@@ -22,6 +22,7 @@ from ipfs_cluster.http1 import (
     parse_response_head,
     response_body,
 )
+from ipfs_cluster.tasks import alongside
 
 Params = Sequence[tuple[str, str]]
 
@@ -123,15 +124,16 @@ class HttpTransport:
         raised by `body` itself (the client's upload was cut) ends the exchange with that error.
         """
         connection = await self._open()
-        sender: asyncio.Task[None] | None = None
+        sending = connection.send_chunks(body)
         try:
-            async with asyncio.TaskGroup() as group:
-                connection.send(self._head(command, query, [*headers, ("Transfer-Encoding", "chunked")]))
-                sender = group.create_task(connection.send_chunks(body))
-                yield Response(await connection.head(b""), connection)
-                sender.cancel()
-        except* NodeError as group_error:
-            raise group_error.exceptions[0] from None
+            connection.send(self._head(command, query, [*headers, ("Transfer-Encoding", "chunked")]))
+            async with alongside(sending) as sender:
+                try:
+                    yield Response(await connection.head(b""), connection)
+                except NodeUnreachable:
+                    if sender.done() and not sender.cancelled() and (error := sender.exception()) is not None:
+                        raise error from None
+                    raise
         finally:
             connection.abort()
 
@@ -212,13 +214,20 @@ class _Connection:
         self._writer.write(data)
 
     async def send_chunks(self, body: AsyncIterator[bytes]) -> None:
-        """Send a chunked body; a connection that is gone ends it silently: the answer, or its absence, decides."""
-        async for piece in body:
-            self._writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
-            try:
-                await self._writer.drain()
-            except OSError:
-                return
+        """Send a chunked body; a connection that is gone ends it silently: the answer, or its absence, decides.
+
+        An error of the body itself breaks the connection, so that the daemon sees a cut request and gives up.
+        """
+        try:
+            async for piece in body:
+                self._writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                try:
+                    await self._writer.drain()
+                except OSError:
+                    return
+        except Exception:
+            self.abort()
+            raise
         self._writer.write(b"0\r\n\r\n")
 
     async def first_bytes(self) -> bytes:

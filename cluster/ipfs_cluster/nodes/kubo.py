@@ -18,6 +18,7 @@ from ipfs_cluster.errors import InvalidCid, NodeError, NodeStalled, NodeUnreacha
 from ipfs_cluster.model import NodeInfo, NodePin, PinMode, RepoStat, Space
 from ipfs_cluster.nodes.empty import EMPTY_RAW_BLOCK
 from ipfs_cluster.nodes.http import HttpTransport, Params, Response
+from ipfs_cluster.ports import NodeResponse
 
 NOT_PINNED = "not pinned or pinned indirectly"
 BATCH = 1000
@@ -183,9 +184,9 @@ class KuboNode:
 
     # --- the door's own needs ---
 
-    def stream(
+    def upload(
         self, command: str, query: str, headers: Sequence[tuple[str, str]], body: AsyncIterator[bytes]
-    ) -> AbstractAsyncContextManager[Response]:
+    ) -> AbstractAsyncContextManager[NodeResponse]:
         """One request with a streamed body, full duplex, on a connection of its own (`add`)."""
         return self._http.upload(command, query, headers, body)
 

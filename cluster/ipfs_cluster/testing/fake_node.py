@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.cid import text as cid_text
 from ipfs_cluster.errors import NodeError, NodeStalled, NodeUnreachable
 from ipfs_cluster.model import NodeInfo, NodePin, PinMode, RepoStat, Space
 from ipfs_cluster.nodes.empty import EMPTY_RAW_BLOCK
+from ipfs_cluster.ports import NodeResponse
 
 
 class FakeNetwork:
@@ -130,6 +132,11 @@ class FakeNode:
     async def repo_stat(self) -> RepoStat:
         self._call("repo/stat")
         return RepoStat(0, 0, len(self.pins_held))
+
+    def upload(
+        self, command: str, query: str, headers: Sequence[tuple[str, str]], body: AsyncIterator[bytes]
+    ) -> AbstractAsyncContextManager[NodeResponse]:
+        raise NodeError("fake nodes take no uploads")
 
     async def close(self) -> None:
         self.calls["close"] += 1

@@ -1,0 +1,145 @@
+"""`ipfs-cluster-ctl`: in this version id, peers ls, pin ls, status, version.
+
+Exit status: 0; 1 local or connection problem; 2 the API answered with an error. Errors are one line, never a
+traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+from ipfs_cluster.addresses import AddressError, parse_address
+from ipfs_cluster.ctl import output
+
+DEFAULT_HOST = "/ip4/127.0.0.1/tcp/9094"
+
+
+class ApiError(Exception):
+    """The API answered with an error."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Api:
+    """GET requests to the first host that can be reached."""
+
+    def __init__(self, hosts: Sequence[str], timeout: float | None) -> None:
+        """hosts: multiaddrs. Raises AddressError."""
+        self._urls = [_url(host) for host in hosts]
+        self._timeout = timeout
+
+    def get(self, path: str, **params: str) -> Iterator[Any]:
+        """The JSON values of an answer, one after the other. Raises ApiError, requests.RequestException."""
+        query = {key: value for key, value in params.items() if value}
+        for position, url in enumerate(self._urls):
+            try:
+                response = requests.get(url + path, params=query, stream=True, timeout=self._timeout)
+            except requests.ConnectionError:
+                if position + 1 == len(self._urls):
+                    raise
+                continue
+            if response.status_code >= 400:
+                raise _api_error(response)
+            for line in response.iter_lines():
+                if line:
+                    yield json.loads(line)
+            return
+
+
+def _url(host: str) -> str:
+    address = parse_address(host)
+    if address.unix:
+        raise AddressError("unix sockets are not supported by this command yet")
+    name = f"[{address.host}]" if ":" in address.host else address.host
+    return f"{'https' if address.tls else 'http'}://{name}:{address.port}"
+
+
+def _api_error(response: requests.Response) -> ApiError:
+    try:
+        body = response.json()
+        return ApiError(int(body["code"]), str(body["message"]))
+    except (ValueError, KeyError, TypeError):
+        return ApiError(response.status_code, response.text.strip() or response.reason)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="ipfs-cluster-ctl", description="Look at a cluster of IPFS nodes.")
+    top.add_argument("--host", "-l", default=DEFAULT_HOST, help="multiaddr of the REST API, several comma-separated")
+    top.add_argument("--enc", "--encoding", choices=("text", "json"), default="text", help="output format")
+    top.add_argument("--timeout", "-t", type=float, default=0, metavar="SECONDS", help="0 = none")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("id", help="the service's first peer and its node")
+    commands.add_parser("version", help="the service's version")
+    peers = commands.add_parser("peers", help="the cluster's peers").add_subparsers(dest="sub", required=True)
+    peers.add_parser("ls", help="list them")
+    pins = commands.add_parser("pin", help="the pinset").add_subparsers(dest="sub", required=True)
+    listing = pins.add_parser("ls", help="what should be: the entries of the pinset")
+    listing.add_argument("cid", nargs="?")
+    listing.add_argument("--filter", default="all", help="pin types, comma-separated")
+    status = commands.add_parser("status", help="what is: every pin on every peer")
+    status.add_argument("cid", nargs="*")
+    status.add_argument("--filter", default="", help="statuses, comma-separated")
+    status.add_argument("--local", action="store_true", help="this service's peers only")
+    return top
+
+
+def run(arguments: argparse.Namespace, api: Api) -> Iterator[tuple[Any, str]]:
+    """The answers of a command, each as (JSON value, text form)."""
+    match arguments.command, getattr(arguments, "sub", None):
+        case "id", _:
+            yield from ((value, output.identity(value)) for value in api.get("/id"))
+        case "version", _:
+            yield from ((value, value["version"]) for value in api.get("/version"))
+        case "peers", "ls":
+            yield from ((value, output.identity(value)) for value in api.get("/peers"))
+        case "pin", "ls" if arguments.cid:
+            yield from ((value, output.pin(value)) for value in api.get(f"/allocations/{quote(arguments.cid)}"))
+        case "pin", "ls":
+            yield from ((value, output.pin(value)) for value in api.get("/allocations", filter=arguments.filter))
+        case _:
+            local = "true" if arguments.local else ""
+            if len(arguments.cid) == 1:
+                values = api.get(f"/pins/{quote(arguments.cid[0])}", local=local)
+            else:
+                values = api.get("/pins", local=local, filter=arguments.filter, cids=",".join(arguments.cid))
+            yield from ((value, output.status(value)) for value in values)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command's entry point; the exit status."""
+    arguments = parser().parse_args(argv)
+    try:
+        api = Api([host for host in arguments.host.split(",") if host], arguments.timeout or None)
+        for value, text in run(arguments, api):
+            print(json.dumps(value, indent=4) if arguments.enc == "json" else text)  # noqa: T201 - the command's output
+    except ApiError as error:
+        value = {"code": error.code, "message": str(error)}
+        text = f"An error occurred:\n  Code: {error.code}\n  Message: {error}"
+        print(json.dumps(value, indent=4) if arguments.enc == "json" else text)  # noqa: T201
+        return 2
+    except AddressError as error:
+        sys.stderr.write(f"error reading --host: {error}\n")
+        return 1
+    except requests.ConnectionError:
+        sys.stderr.write(f"error contacting the cluster at {arguments.host}: is ipfs-cluster-service running?\n")
+        return 1
+    except (requests.RequestException, ValueError) as error:
+        sys.stderr.write(f"error reading the answer: {error}\n")
+        return 1
+    except (BrokenPipeError, KeyboardInterrupt):
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""Building the object graph of a service from its settings. The only module that names concrete stores and nodes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from ipfs_cluster import Cluster, EngineSettings, PeerSettings, PeerSpec, SystemClock, Wait
+from ipfs_cluster.addresses import parse_address
+from ipfs_cluster.identity import load_or_create
+from ipfs_cluster.monitor import MonitorSettings
+from ipfs_cluster.nodes.http import Endpoint, HttpTransport
+from ipfs_cluster.nodes.kubo import KuboNode
+from ipfs_cluster.planning import Defaults
+from ipfs_cluster.rest.app import app
+from ipfs_cluster.settings import Node, Settings
+from ipfs_cluster.stores.sqlite import SqliteStore
+from ipfs_cluster.tracker import TrackerSettings
+from ipfs_proxy.front.server import Limits, Listen, Server
+from ipfs_proxy.front.upstream import Upstream
+from ipfs_proxy.rpc.add import add_command
+from ipfs_proxy.rpc.pin import pin_commands
+
+log = logging.getLogger(__name__)
+
+STORE_FILE = "pinset.sqlite"
+
+
+@dataclass(slots=True)
+class Service:
+    """A composed service: engine and doors. `start` in this order, `close` in the other."""
+
+    cluster: Cluster
+    front: Server
+    rest: web.AppRunner
+    rest_addresses: tuple[str, ...]
+
+    async def start(self) -> None:
+        """Engine first: a door never answers before the store is open. Raises OSError, StoreUnusable."""
+        await self.cluster.start()
+        self.front.server_header = self._server_header()
+        await self.front.start()
+        await self.rest.setup()
+        for text in self.rest_addresses:
+            address = parse_address(text)
+            site: web.BaseSite
+            if address.unix:
+                site = web.UnixSite(self.rest, address.unix)
+            else:
+                site = web.TCPSite(self.rest, address.host, address.port, reuse_address=True)
+            await site.start()
+
+    def _server_header(self) -> str:
+        info = self.cluster.home.state.info
+        return info.agent_version if info is not None and info.agent_version else "kubo"
+
+    async def close(self, grace: float) -> None:
+        """Doors first, within `grace` seconds, then the engine."""
+        await self.front.close(grace)
+        await self.rest.cleanup()
+        await self.cluster.close()
+
+
+def compose(folder: Path, settings: Settings, environ: Mapping[str, str], version: str) -> Service:
+    """The service of a data folder; nothing is started. Raises IdentityError."""
+    clock = SystemClock()
+    specs = [_peer(folder, node, index, settings, environ) for index, node in enumerate(settings.nodes)]
+    cluster = Cluster(specs, SqliteStore(folder / STORE_FILE, clock), clock, _engine(settings))
+
+    def server_header() -> str:
+        return front.server_header
+
+    commands = {
+        **pin_commands(cluster, server_header, indirect=settings["api.ipfsproxy.indirect_pins"], tick=clock.sleep),
+        "add": add_command(cluster, server_header),
+    }
+    front = Server(
+        [_listen(text) for text in settings["api.ipfsproxy.listen_multiaddress"]],
+        _upstream(settings.nodes[0]),
+        commands,
+        origins=settings["api.ipfsproxy.allowed_origins"],
+        limits=Limits(
+            head_time=settings["api.ipfsproxy.read_header_timeout"], idle_time=settings["api.ipfsproxy.idle_timeout"]
+        ),
+    )
+    runner = web.AppRunner(app(cluster, version), access_log=None)
+    return Service(cluster, front, runner, settings["api.restapi.http_listen_multiaddress"])
+
+
+def _peer(folder: Path, node: Node, index: int, settings: Settings, environ: Mapping[str, str]) -> PeerSpec:
+    """The first peer is the service's identity.json; further ones are kept beside it, by their node's name."""
+    if index == 0:
+        identity = load_or_create(folder / "identity.json", environ)
+    else:
+        identity = load_or_create(folder / "identities" / f"{node.name}.json")
+    address = parse_address(node.address)
+    headers = (("Authorization", node.authorization),) if node.authorization else ()
+    transport = HttpTransport(Endpoint(address.host, address.port, address.unix, headers))
+    tags = node.tags or settings["informer.tags.tags"]
+    return PeerSpec(identity.id, node.name, KuboNode(transport), home=index == 0, tags=tags)
+
+
+def _upstream(node: Node) -> Upstream:
+    address = parse_address(node.address)
+    headers = (("Authorization", node.authorization),) if node.authorization else ()
+    return Upstream(address.host, address.port, address.unix, headers)
+
+
+def _listen(text: str) -> Listen:
+    address = parse_address(text)
+    return Listen(address.host, address.port, address.unix)
+
+
+def _engine(settings: Settings) -> EngineSettings:
+    return EngineSettings(
+        defaults=Defaults(
+            settings["cluster.replication_factor_min"],
+            settings["cluster.replication_factor_max"],
+            settings["allocator.balanced.allocate_by"],
+        ),
+        peer=PeerSettings(
+            tracker=TrackerSettings(
+                concurrent=settings["pin_tracker.stateless.concurrent_pins"],
+                pin_timeout=settings["ipfs_connector.ipfshttp.pin_timeout"],
+                unpin_timeout=settings["ipfs_connector.ipfshttp.unpin_timeout"],
+            ),
+            monitor=MonitorSettings(
+                ping_interval=settings["cluster.monitor_ping_interval"],
+                metric_ttl=settings["informer.disk.metric_ttl"],
+            ),
+            reconcile_interval=settings["cluster.pin_recover_interval"],
+        ),
+        wait=Wait(settings["api.ipfsproxy.wait"]),
+        adopt=settings["api.ipfsproxy.adopt"],
+    )

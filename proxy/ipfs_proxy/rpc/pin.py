@@ -1,0 +1,300 @@
+"""pin/add, pin/rm, pin/ls and pin/update on the cluster, in Kubo's shapes and texts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+
+from ipfs_cluster import Cid, Cluster, PinCall, Progress, UpdateCall
+from ipfs_cluster.errors import ClusterError, DeadlineExceeded, InvalidArgument, NotPinned, PinModeError
+from ipfs_cluster.model import PinMode
+from ipfs_cluster.ports import PinQuery
+from ipfs_cluster.tasks import alongside
+from ipfs_proxy.front.exchange import Command, Request
+from ipfs_proxy.rpc.options import NAME_LIMIT, check_name, pin_options, wait_option
+from ipfs_proxy.rpc.run import Answer, CidText, bare_cid, command
+from ipfs_proxy.wire import gojson
+from ipfs_proxy.wire.params import BadRequest, Option, Params
+
+PROGRESS_INTERVAL = 0.5
+ARGUMENT = "ipfs-path"
+TYPES = ("direct", "indirect", "recursive", "all")
+
+ADD = (
+    Option("recursive", bool, ("r",), True),
+    Option("name", str, ("n",)),
+    Option("progress", bool),
+    Option("fast-provide-root", bool),
+    Option("fast-provide-dag", bool),
+    Option("fast-provide-wait", bool),
+)
+RM = (Option("recursive", bool, ("r",), True),)
+LS = (
+    Option("type", str, ("t",), "all"),
+    Option("quiet", bool, ("q",)),
+    Option("name", str, ("n",)),
+    Option("stream", bool, ("s",)),
+    Option("names", bool),
+)
+UPDATE = (
+    Option("unpin", bool, (), True),
+    Option("fast-provide-root", bool),
+    Option("fast-provide-dag", bool),
+    Option("fast-provide-wait", bool),
+)
+
+
+def pin_commands(
+    cluster: Cluster, server: Callable[[], str], *, indirect: bool = True, tick: Callable[[float], Awaitable[None]]
+) -> Mapping[str, Command]:
+    """The table of these commands. indirect: pin/ls of all types ends with the nodes' indirect pins. tick: sleeps."""
+    pins = PinCommands(cluster, indirect=indirect, tick=tick)
+    return {
+        "pin/add": command(pins.add, ADD, server, argument=ARGUMENT),
+        "pin/rm": command(pins.rm, RM, server, argument=ARGUMENT),
+        "pin/ls": command(pins.ls, LS, server),
+        "pin/update": command(pins.update, UPDATE, server),
+    }
+
+
+class PinCommands:
+    """The handlers, over one cluster."""
+
+    def __init__(self, cluster: Cluster, *, indirect: bool, tick: Callable[[float], Awaitable[None]]) -> None:
+        self._cluster = cluster
+        self._indirect = indirect
+        self._tick = tick
+
+    async def _resolve(self, argument: str) -> Cid:
+        return bare_cid(argument) or await self._cluster.resolve(argument)
+
+    # --- pin/add ---
+
+    async def add(self, request: Request, params: Params, answer: Answer) -> None:
+        """All arguments are one batch, pinned in parallel; answered when they are held as the wait level says."""
+        show = CidText(params)
+        check_name(params.text("name"))
+        mode = PinMode.RECURSIVE if params.flag("recursive") else PinMode.DIRECT
+        options = pin_options(params.extra, params.text("name"), mode)
+        wait = wait_option(params.extra)
+        call: PinCall | None = None
+        try:
+            async with asyncio.timeout(params.timeout):
+                resolved = [await self._resolve(argument) for argument in params.arguments]
+                call = await self._cluster.pin([(cid, options) for cid in resolved], wait=wait)
+                if params.flag("progress"):
+                    await self._with_progress(call, answer)
+                else:
+                    await call.wait()
+        except TimeoutError:
+            if call is not None:
+                await call.withdraw()
+            bare = call is None or params.flag("progress")
+            raise DeadlineExceeded("context deadline exceeded" if bare else "pin: context deadline exceeded") from None
+        shown = [show(cid) for cid in resolved]
+        body = _pins(shown) if answer.encoding != "text" else _pinned_text(shown, mode)
+        if params.flag("progress"):
+            await answer.begin()
+            await answer.write(body)
+            await answer.end()
+        else:
+            await answer.single(body)
+
+    async def _with_progress(self, call: PinCall | UpdateCall, answer: Answer) -> None:
+        """A value every half second, and one at the end if anything was fetched, as Kubo sends them."""
+        async with alongside(self._report(call, answer)):
+            await call.wait()
+        final = call.progress()
+        if final.nodes:
+            await answer.begin()
+            await answer.write(_progress(final, answer.encoding))
+
+    async def _report(self, call: PinCall | UpdateCall, answer: Answer) -> None:
+        while True:
+            await self._tick(PROGRESS_INTERVAL)
+            await answer.begin()
+            await answer.write(_progress(call.progress(), answer.encoding))
+
+    # --- pin/rm ---
+
+    async def rm(self, request: Request, params: Params, answer: Answer) -> None:
+        """In argument order; the first that fails ends it, earlier ones stay removed."""
+        show = CidText(params)
+        async with _deadline(params):
+            resolved: list[Cid] = []
+            failure: ClusterError | None = None
+            for argument in params.arguments:
+                try:
+                    resolved.append(await self._resolve(argument))
+                except ClusterError as error:
+                    failure = error
+                    break
+            outcome = await self._cluster.unpin([(cid, params.flag("recursive")) for cid in resolved])
+        if outcome.error is not None:
+            if isinstance(outcome.error, PinModeError):
+                raise PinModeError(f"{show(resolved[outcome.removed])} {outcome.error}")
+            raise outcome.error
+        if failure is not None:
+            raise failure
+        shown = [show(cid) for cid in resolved]
+        if answer.encoding == "text":
+            await answer.single("".join(f"unpinned {text}\n" for text in shown).encode())
+        else:
+            await answer.single(_pins(shown))
+
+    # --- pin/update ---
+
+    async def update(self, request: Request, params: Params, answer: Answer) -> None:
+        """Pin the new where the old is, then drop the old."""
+        show = CidText(params)
+        async with _deadline(params):
+            old, new = [await self._resolve(argument) for argument in params.arguments[:2]]
+            call = await self._cluster.update(old, new, unpin=params.flag("unpin"))
+            try:
+                await call.wait()
+            except asyncio.CancelledError:
+                if asyncio.current_task().cancelling() == 0:  # type: ignore[union-attr]
+                    await call.withdraw()
+                raise
+        if answer.encoding == "text":
+            await answer.single(f"updated {show(old)} to {show(new)}\n".encode())
+        else:
+            await answer.single(_pins([show(old), show(new)]))
+
+    # --- pin/ls ---
+
+    async def ls(self, request: Request, params: Params, answer: Answer) -> None:
+        """From the store, page by page; indirect pins from the nodes."""
+        kind = params.text("type") or "all"
+        show = CidText(params)
+        name = params.text("name") or ""
+        check_name(name)
+        if kind not in TYPES and not (params.arguments and kind == "any"):
+            raise InvalidArgument(f"invalid type '{kind}', must be one of {{direct, indirect, recursive, all}}")
+        async with _deadline(params):
+            if params.arguments:
+                lines = self._named(params, "all" if kind == "any" else kind)
+            elif params.flag("stream"):
+                lines = self._listed(kind, name)
+            else:
+                lines = self._sorted(kind, name)
+            names = params.flag("names") or bool(name)
+            await _write_listing(answer, params, lines, show, names=names)
+
+    async def _named(self, params: Params, kind: str) -> AsyncIterator[list[Line]]:
+        for argument in params.arguments:
+            cid = await self._resolve(argument)
+            found = await self._cluster.views.lookup(cid, kind)
+            if found is None:
+                raise NotPinned(f"path '{argument}' is not pinned")
+            yield [(cid, *found)]
+
+    async def _listed(self, kind: str, name: str) -> AsyncIterator[list[Line]]:
+        if kind != "indirect":
+            async for page in self._cluster.views.listing(_query(kind, name)):
+                yield [(pin.cid, pin.mode.value, pin.name) for pin in page]
+        if self._with_indirect(kind, name):
+            async for cids in self._cluster.views.indirect():
+                yield [(cid, "indirect", "") for cid in cids]
+
+    async def _sorted(self, kind: str, name: str) -> AsyncIterator[list[Line]]:
+        if kind == "indirect" or self._with_indirect(kind, name):
+            query = PinQuery(name=name)
+            async for lines in self._cluster.views.listing_with_indirect(query):
+                yield [(cid, mode, pin) for _, cid, mode, pin in lines if kind == "all" or mode == kind]
+            return
+        async for page in self._cluster.views.listing(_query(kind, name), by_text=True):
+            yield [(pin.cid, pin.mode.value, pin.name) for pin in page]
+
+    def _with_indirect(self, kind: str, name: str) -> bool:
+        return not name and (kind == "indirect" or (kind == "all" and self._indirect))
+
+
+Line = tuple[Cid, str, str]
+
+
+def _query(kind: str, name: str) -> PinQuery:
+    modes = None if kind == "all" else frozenset({PinMode(kind)})
+    return PinQuery(modes=modes, name=name)
+
+
+async def _write_listing(
+    answer: Answer, params: Params, pages: AsyncIterator[list[Line]], show: CidText, *, names: bool
+) -> None:
+    """All three forms: values a line, one object with sorted keys, text. The head goes out with the first page, so
+    that an error before it is a proper one."""
+    stream = params.flag("stream")
+    text = answer.encoding == "text"
+    opening, between, closing = (b"", b"", b"") if text or stream else (b'{"Keys":{', b",", b"}}\n")
+    empty = b"" if text or stream else b"{}\n"
+    quiet = params.flag("quiet")
+    first = True
+    async for page in pages:
+        if not page:
+            continue
+        if text:
+            body = _text_lines(page, show, names=names, quiet=quiet)
+        elif stream:
+            body = "".join([_stream_line(line, show, names=names) for line in page]).encode("utf-8", "replace")
+        else:
+            body = ",".join([_key(line, show, names=names) for line in page]).encode("utf-8", "replace")
+        await answer.begin(stream=stream)
+        await answer.write((opening if first else between) + body)
+        first = False
+    await answer.begin(stream=stream)
+    await answer.write(empty if first else closing)
+    await answer.end()
+
+
+def _stream_line(line: Line, show: CidText, *, names: bool) -> str:
+    cid, kind, name = line
+    named = f'"Name":{gojson.string(name)},' if names and name else ""
+    return f'{{"Cid":"{show(cid)}",{named}"Type":"{kind}"}}\n'
+
+
+def _key(line: Line, show: CidText, *, names: bool) -> str:
+    cid, kind, name = line
+    return f'"{show(cid)}":{{"Type":"{kind}","Name":{gojson.string(name) if names else chr(34) * 2}}}'
+
+
+def _text_lines(page: Sequence[Line], show: CidText, *, names: bool, quiet: bool) -> bytes:
+    lines = []
+    for cid, kind, name in page:
+        shown = show(cid)
+        lines.append(shown if quiet else f"{shown} {kind} {name}" if names and name else f"{shown} {kind}")
+    return ("\n".join(lines) + "\n").encode("utf-8", "replace")
+
+
+def _pins(shown: Sequence[str]) -> bytes:
+    return gojson.value({"Pins": list(shown)})
+
+
+def _pinned_text(shown: Sequence[str], mode: PinMode) -> bytes:
+    word = "recursively" if mode is PinMode.RECURSIVE else "directly"
+    return "".join(f"pinned {text} {word}\n" for text in shown).encode()
+
+
+def _progress(progress: Progress, encoding: str) -> bytes:
+    if encoding == "text":
+        return b""
+    fields = {"Progress": progress.nodes, "Bytes": progress.bytes}
+    return gojson.value({name: value for name, value in fields.items() if value})
+
+
+class _deadline:  # noqa: N801 - used as a statement
+    """The request's `timeout`, with Go's text."""
+
+    def __init__(self, params: Params) -> None:
+        self._timeout = asyncio.timeout(params.timeout)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(self, *error: object) -> None:
+        try:
+            await self._timeout.__aexit__(*error)  # type: ignore[arg-type]
+        except TimeoutError:
+            raise DeadlineExceeded from None
+
+
+__all__ = ["NAME_LIMIT", "BadRequest", "PinCommands", "pin_commands"]

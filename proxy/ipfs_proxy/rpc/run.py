@@ -1,0 +1,168 @@
+"""What all command handlers share: from a request to parsed parameters, from a result or an error to Kubo's answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+from ipfs_cluster import cid as cids
+from ipfs_cluster.cid import Cid
+from ipfs_cluster.errors import ClusterError, InvalidCid, NotPinned
+from ipfs_proxy.front.exchange import Command, Reply, Request
+from ipfs_proxy.wire import gojson
+from ipfs_proxy.wire.multipart import MultipartError, MultipartParser, PartEnd, boundary_of
+from ipfs_proxy.wire.params import BadRequest, Option, Params, UnparsableTimeout, check_timeout, parse_params
+
+TEXT_PLAIN = {
+    "Content-Type": "text/plain; charset=utf-8",
+    "Vary": "Origin",
+    "X-Content-Type-Options": "nosniff",
+}
+CONTENT_TYPES = {"json": "application/json", "text": "text/plain", "textnl": "text/plain", "xml": "application/xml"}
+CHUNKED_OUTPUT = {"X-Chunked-Output": "1"}
+NOT_PINNED = "not pinned or pinned indirectly"
+LINE_LIMIT = 64 * 1024
+
+Run = Callable[[Request, Params, "Answer"], Awaitable[None]]
+
+
+class Answer:
+    """The reply of one command under the encoding that the client asked for."""
+
+    def __init__(self, reply: Reply, params: Params, server: Callable[[], str]) -> None:
+        self._reply = reply
+        self._server = server
+        self.encoding = params.encoding
+        self.content_type = CONTENT_TYPES.get(self.encoding, "application/json")
+
+    @property
+    def started(self) -> bool:
+        """True once something has been sent."""
+        return self._reply.started
+
+    async def single(self, body: bytes) -> None:
+        """The one value of a command that has one: no X-Chunked-Output."""
+        await self._reply.start(content_type=self.content_type)
+        await self._reply.write(body)
+        await self._reply.finish()
+
+    async def begin(self, *, stream: bool = True) -> None:
+        """Send the head, if it has not been sent. stream: of a command with any number of values."""
+        if not self._reply.started:
+            await self._reply.start(content_type=self.content_type, headers=CHUNKED_OUTPUT if stream else {})
+
+    async def write(self, body: bytes) -> None:
+        """A piece of a started answer."""
+        await self._reply.write(body)
+
+    async def end(self) -> None:
+        """The clean end of a started answer."""
+        await self._reply.finish()
+
+    async def error(self, message: str, *, status: int = 500) -> None:
+        """A failure, before or after the first value."""
+        if self._reply.started:
+            await self._reply.fail(message)
+            return
+        await self._reply.start(status, content_type=self.content_type)
+        await self._reply.write(error_body(message, self.encoding))
+        await self._reply.finish()
+
+
+def error_body(message: str, encoding: str) -> bytes:
+    """An error value as Kubo encodes it."""
+    if encoding in ("text", "textnl"):
+        return message.encode("utf-8", "replace")
+    if encoding == "xml":
+        escaped = message.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        escaped = escaped.replace('"', "&#34;").replace("'", "&#39;")
+        return f"<Error><Message>{escaped}</Message><Code>0</Code></Error>".encode()
+    return gojson.value({"Message": message, "Code": 0, "Type": "error"})
+
+
+def command(run: Run, options: Sequence[Option], server: Callable[[], str], *, argument: str = "") -> Command:
+    """A command table entry. argument: label of the required argument; its values may also come in the body."""
+
+    async def handler(request: Request, reply: Reply) -> None:
+        try:
+            params = parse_params(request.query, request.tail, options)
+            if argument:
+                params = await with_body_arguments(request, params)
+                if not params.arguments:
+                    raise BadRequest(f'argument "{argument}" is required')
+            check_timeout(params)
+        except (BadRequest, MultipartError) as error:
+            await reply.respond(400, f"{error}\n".encode(), headers=TEXT_PLAIN)
+            return
+        except UnparsableTimeout:
+            await reply.respond(200, b"", headers={"Server": server(), "Vary": "Origin"})
+            return
+        answer = Answer(reply, params, server)
+        try:
+            await run(request, params, answer)
+        except ClusterError as error:
+            await answer.error(message_of(error))
+
+    return Command(handler)
+
+
+def message_of(error: ClusterError) -> str:
+    """The text that a client of Kubo knows for an error of the cluster."""
+    if isinstance(error, NotPinned) and str(error) == "pin is not part of the pinset":
+        return NOT_PINNED
+    return str(error)
+
+
+async def with_body_arguments(request: Request, params: Params) -> Params:
+    """The arguments with those of the body appended: one a line in the first file part."""
+    boundary = boundary_of(request.headers.get("content-type", ""))
+    if boundary is None:
+        return params
+    lines = [line async for line in _body_lines(request, boundary)]
+    return Params((*params.arguments, *lines), params.options, params.extra)
+
+
+async def _body_lines(request: Request, boundary: bytes) -> AsyncIterator[str]:
+    parser = MultipartParser(boundary)
+    rest = b""
+    async for data in request.body:
+        for event in parser.feed(data):
+            if isinstance(event, bytes):
+                *lines, rest = (rest + event).split(b"\n")
+                if len(rest) > LINE_LIMIT:
+                    raise BadRequest("argument too long")
+                for line in lines:
+                    yield line.removesuffix(b"\r").decode("utf-8", "replace")
+            elif isinstance(event, PartEnd):
+                if rest:
+                    yield rest.removesuffix(b"\r").decode("utf-8", "replace")
+                return
+
+
+def bare_cid(argument: str) -> Cid | None:
+    """The CID of an argument that names nothing but a CID, so that no node need be asked; None for all else.
+
+    What is malformed is left to the daemon too: its texts name the reason.
+    """
+    text = argument.removeprefix("/ipfs/").removesuffix("/") if argument.startswith("/ipfs/") else argument
+    if "/" in text or ":" in text:
+        return None
+    try:
+        return cids.parse(text)
+    except InvalidCid:
+        return None
+
+
+class CidText:
+    """How CIDs are shown in an answer: `cid-base` and `upgrade-cidv0-in-output`."""
+
+    def __init__(self, params: Params) -> None:
+        """Raises InvalidCid for a base that does not exist."""
+        self._base = params.text("cid-base") or None
+        upgrade = params.options.get("upgrade-cidv0-in-output")
+        self._upgrade = upgrade if isinstance(upgrade, bool) else None
+        self.plain = self._base is None and not self._upgrade
+        if self._base is not None:
+            cids.base_prefix(self._base)
+
+    def __call__(self, cid: Cid) -> str:
+        return cids.text_in(cid, self._base, self._upgrade)
