@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from ipfs_cluster.errors import InvalidArgument
@@ -18,7 +19,9 @@ ROW_STATUSES = WANTS_PIN | WANTS_UNPIN
 
 
 def check_writes(writes: Sequence[Write]) -> None:
-    """Raises ValueError for a status that no row can have, InvalidArgument for text that is not valid Unicode."""
+    """Raises ValueError for a status that no row can have, InvalidArgument for values that cannot be kept: text that
+    is not valid Unicode, times that are no numbers.
+    """
     for write in writes:
         match write:
             case QueueWork(status=status, error=error) | FailWork(status=status, error=error):
@@ -35,6 +38,8 @@ def check_writes(writes: Sequence[Write]) -> None:
 
 
 def _check_pin(pin: Pin) -> None:
+    if math.isnan(pin.expire_at) or math.isnan(pin.timestamp):
+        raise InvalidArgument("a pin's times must be numbers")
     _check_text("pin name", pin.name)
     for origin in pin.origins:
         _check_text("origin", origin)

@@ -1,0 +1,7 @@
+"""The durable store: one SQLite file, one writing thread with group commit, reading threads beside it."""
+
+from __future__ import annotations
+
+from ipfs_cluster.stores.sqlite.store import SqliteStore
+
+__all__ = ["SqliteStore"]
