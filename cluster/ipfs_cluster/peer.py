@@ -157,11 +157,12 @@ class LocalPeer:
     async def reconcile_now(self) -> Findings | None:
         """Compare once; None when the node did not answer to the end (it is tried again when the node is back)."""
         try:
+            # Claimed first: the block that a service before us pinned here is the cluster's, not a foreign pin.
+            claim = PutClaim(self.id, EMPTY_RAW_BLOCK, SYSTEM_OWNER, ClaimKind.SYSTEM)
+            await self._store.commit([claim])
             found = await reconcile(self.id, self.node, self._store, first=not self.record.surveyed)
             if not self.record.surveyed:
                 await self.remember(surveyed=True)
-            claim = PutClaim(self.id, EMPTY_RAW_BLOCK, SYSTEM_OWNER, ClaimKind.SYSTEM)
-            await self._store.commit([claim])
             await self.node.ensure_empty_block()
         except NodeError as error:
             log.warning("peer %s: comparing with the node broke off: %s", self.name, error)
