@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ipfs_cluster.addresses import Address
 from ipfs_cluster.datafolder import FolderInUse, FolderLock
-from ipfs_cluster.errors import StoreUnusable
+from ipfs_cluster.errors import ClusterError
 from ipfs_cluster.identity import IdentityError, load_or_create
 from ipfs_cluster.settings import FILES, SettingsError, load, write_default
 from ipfs_proxy.compose import Service, compose
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 if arguments.init and not any((folder / name).exists() for name in FILES):
                     _init(folder, force=False)
                 return _daemon(folder)
-    except (Failure, SettingsError, IdentityError, FolderInUse, StoreUnusable, ValueError) as error:
+    except (Failure, SettingsError, IdentityError, FolderInUse, ClusterError, ValueError) as error:
         sys.stderr.write(f"ipfs-cluster-service: {error}\n")
         return 1
     return 0

@@ -34,8 +34,8 @@ def route(method: str, raw_path: str, query: str, commands: Collection[str]) -> 
     """Decide by method and path.
 
     Only POST runs commands; other methods are the daemon's to answer. A POST to a path that is not clean is redirected
-    as Go's mux does, so that `//` cannot get round the table. Segments after a command are leading arguments, a
-    trailing slash is an empty one (seen on Kubo 0.43).
+    as Go's mux does, so that `//` cannot get round the table. One segment after a command is its first
+    argument, a trailing slash an empty one (seen on Kubo 0.43).
     """
     path = unquote(raw_path, errors="surrogateescape")
     clean = _clean(path)
@@ -46,7 +46,8 @@ def route(method: str, raw_path: str, query: str, commands: Collection[str]) -> 
         rest = path[len(API_PREFIX) :].split("/")
         for size in (2, 1):
             name = "/".join(rest[:size])
-            if name in commands:
+            # More than one segment after the command: the daemon knows no such command (404).
+            if name in commands and len(rest) <= size + 1:
                 return Route(Kind.COMMAND, name, path, tuple(rest[size:]))
     return Route(Kind.RELAY, path=path)
 

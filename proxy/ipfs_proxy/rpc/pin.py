@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 from ipfs_cluster import Cid, Cluster, PinCall, Progress, UpdateCall
+from ipfs_cluster.cid import text as cid_text
 from ipfs_cluster.errors import ClusterError, DeadlineExceeded, InvalidArgument, NotPinned, PinModeError
 from ipfs_cluster.model import PinMode
 from ipfs_cluster.ports import PinQuery
@@ -50,10 +51,10 @@ def pin_commands(
     """The table of these commands. indirect: pin/ls of all types ends with the nodes' indirect pins. tick: sleeps."""
     pins = PinCommands(cluster, indirect=indirect, tick=tick)
     return {
-        "pin/add": command(pins.add, ADD, server, argument=ARGUMENT),
-        "pin/rm": command(pins.rm, RM, server, argument=ARGUMENT),
+        "pin/add": command(pins.add, ADD, server, required=(ARGUMENT,), body=True),
+        "pin/rm": command(pins.rm, RM, server, required=(ARGUMENT,), body=True),
         "pin/ls": command(pins.ls, LS, server),
-        "pin/update": command(pins.update, UPDATE, server),
+        "pin/update": command(pins.update, UPDATE, server, required=("from-path", "to-path")),
     }
 
 
@@ -68,6 +69,17 @@ class PinCommands:
     async def _resolve(self, argument: str) -> Cid:
         return bare_cid(argument) or await self._cluster.resolve(argument)
 
+    async def _resolved(self, arguments: Sequence[str]) -> tuple[list[Cid], ClusterError | None]:
+        """The CIDs of the arguments before the first that does not resolve, and its error: as Kubo works one by one,
+        those before take effect."""
+        resolved: list[Cid] = []
+        for argument in arguments:
+            try:
+                resolved.append(await self._resolve(argument))
+            except ClusterError as error:
+                return resolved, error
+        return resolved, None
+
     # --- pin/add ---
 
     async def add(self, request: Request, params: Params, answer: Answer) -> None:
@@ -80,12 +92,14 @@ class PinCommands:
         call: PinCall | None = None
         try:
             async with asyncio.timeout(params.timeout):
-                resolved = [await self._resolve(argument) for argument in params.arguments]
+                resolved, failure = await self._resolved(params.arguments)
                 call = await self._cluster.pin([(cid, options) for cid in resolved], wait=wait)
                 if params.flag("progress"):
                     await self._with_progress(call, answer)
                 else:
                     await call.wait()
+                if failure is not None:
+                    raise failure
         except TimeoutError:
             if call is not None:
                 await call.withdraw()
@@ -121,18 +135,12 @@ class PinCommands:
         """In argument order; the first that fails ends it, earlier ones stay removed."""
         show = CidText(params)
         async with _deadline(params):
-            resolved: list[Cid] = []
-            failure: ClusterError | None = None
-            for argument in params.arguments:
-                try:
-                    resolved.append(await self._resolve(argument))
-                except ClusterError as error:
-                    failure = error
-                    break
+            resolved, failure = await self._resolved(params.arguments)
             outcome = await self._cluster.unpin([(cid, params.flag("recursive")) for cid in resolved])
         if outcome.error is not None:
             if isinstance(outcome.error, PinModeError):
-                raise PinModeError(f"{show(resolved[outcome.removed])} {outcome.error}")
+                # In the CID's own base, as Kubo prints it here.
+                raise PinModeError(f"{cid_text(resolved[outcome.removed])} {outcome.error}")
             raise outcome.error
         if failure is not None:
             raise failure
@@ -165,7 +173,7 @@ class PinCommands:
 
     async def ls(self, request: Request, params: Params, answer: Answer) -> None:
         """From the store, page by page; indirect pins from the nodes."""
-        kind = params.text("type") or "all"
+        kind = params.text("type")
         show = CidText(params)
         name = params.text("name") or ""
         check_name(name)

@@ -10,7 +10,15 @@ from ipfs_cluster.errors import ClusterError, InvalidCid, NotPinned
 from ipfs_proxy.front.exchange import Command, Reply, Request
 from ipfs_proxy.wire import gojson
 from ipfs_proxy.wire.multipart import MultipartError, MultipartParser, PartEnd, boundary_of
-from ipfs_proxy.wire.params import BadRequest, Option, Params, UnparsableTimeout, check_timeout, parse_params
+from ipfs_proxy.wire.params import (
+    BadRequest,
+    InvalidEncoding,
+    Option,
+    Params,
+    UnparsableTimeout,
+    check_timeout,
+    parse_params,
+)
 
 TEXT_PLAIN = {
     "Content-Type": "text/plain; charset=utf-8",
@@ -79,17 +87,28 @@ def error_body(message: str, encoding: str) -> bytes:
     return gojson.value({"Message": message, "Code": 0, "Type": "error"})
 
 
-def command(run: Run, options: Sequence[Option], server: Callable[[], str], *, argument: str = "") -> Command:
-    """A command table entry. argument: label of the required argument; its values may also come in the body."""
+def command(
+    run: Run,
+    options: Sequence[Option],
+    server: Callable[[], str],
+    *,
+    required: Sequence[str] = (),
+    body: bool = False,
+) -> Command:
+    """A command table entry. required: labels of the arguments that must be there. body: they may come in it."""
 
     async def handler(request: Request, reply: Reply) -> None:
         try:
             params = parse_params(request.query, request.tail, options)
-            if argument:
+            if body:
                 params = await with_body_arguments(request, params)
-                if not params.arguments:
-                    raise BadRequest(f'argument "{argument}" is required')
+            if len(params.arguments) < len(required):
+                raise BadRequest(f'argument "{required[len(params.arguments)]}" is required')
             check_timeout(params)
+        except InvalidEncoding as error:
+            # The one request error that comes from inside the daemon's command server, and so names it.
+            await reply.respond(400, f"{error}\n".encode(), headers={**TEXT_PLAIN, "Server": server()})
+            return
         except (BadRequest, MultipartError) as error:
             await reply.respond(400, f"{error}\n".encode(), headers=TEXT_PLAIN)
             return

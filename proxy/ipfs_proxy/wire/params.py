@@ -18,6 +18,10 @@ class BadRequest(Exception):
     """A request error: answered with 400, text/plain."""
 
 
+class InvalidEncoding(BadRequest):
+    """An encoding that does not exist."""
+
+
 class UnparsableTimeout(Exception):
     """Kubo answers a timeout that it cannot parse with an empty 200."""
 
@@ -111,7 +115,7 @@ def parse_params(query: str, tail: Sequence[str], options: Sequence[Option]) -> 
             raise BadRequest(f"expected key {key} to have only a single value, received [{' '.join(given)}]")
         found[option.name] = _convert(key, option.kind, given[0])
     if found["encoding"] not in ENCODINGS:
-        raise BadRequest(f"invalid encoding: {found['encoding']}")
+        raise InvalidEncoding(f"invalid encoding: {found['encoding']}")
     return Params(arguments, found, extra)
 
 
