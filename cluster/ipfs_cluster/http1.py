@@ -78,9 +78,10 @@ class BodyReader:
     length: bytes, None with chunked for that coding, None without for a body that ends with the connection.
     """
 
-    __slots__ = ("_left", "_line", "_state", "chunked", "complete", "trailers", "until_close")
+    __slots__ = ("_left", "_line", "_state", "chunked", "complete", "length", "trailers", "until_close")
 
     def __init__(self, length: int | None, *, chunked: bool = False) -> None:
+        self.length = length
         self.chunked = chunked
         self.until_close = length is None and not chunked
         self.complete = length == 0 and not chunked

@@ -82,8 +82,14 @@ class ClientConnection(asyncio.Protocol):
             if self._lingering:
                 self._discard(len(data))
             elif exchange is None:
-                self._buffer += data
-                self.advance()
+                plan = None if self._buffer else self.server.known_plan(data)
+                if plan is not None and plan.head.length == 0:
+                    # The whole request, and one that was seen before: nothing to parse and nothing to keep.
+                    self.exchange = exchange = self.server.exchange(self, plan)
+                    exchange.start()
+                else:
+                    self._buffer += data
+                    self.advance()
             elif exchange.body.complete:
                 self._keep(data, 0)
             else:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ipfs_cluster.http1 import BodyReader, Cut, ProtocolError, ResponseHead, keeps_alive, parse_response_head
-from ipfs_cluster.http1 import response_body as body_of
+from ipfs_cluster.http1 import HEAD_LIMIT, BodyReader, Cut, ProtocolError
 from ipfs_proxy.front.upstream import UpstreamConnection
 
 if TYPE_CHECKING:
@@ -19,6 +18,21 @@ REPLAY_LIMIT = 64 * 1024
 class RelayExchange:
     """Client connection ↔ upstream connection, for one request."""
 
+    __slots__ = (
+        "_client",
+        "_ended",
+        "_head_bytes",
+        "_keep",
+        "_plan",
+        "_replay",
+        "_response",
+        "_reusable",
+        "_server",
+        "_up",
+        "_waiting",
+        "body",
+    )
+
     def __init__(self, server: Server, client: ClientConnection, plan: Plan) -> None:
         self.body = plan.head.body()
         self._server = server
@@ -30,6 +44,7 @@ class RelayExchange:
         self._head_bytes = b""
         self._response: BodyReader | None = None
         self._reusable = False
+        self._keep = False
         self._ended = False
 
     # --- from the client ---
@@ -89,8 +104,8 @@ class RelayExchange:
     def _attach(self, up: UpstreamConnection) -> None:
         up.user = self
         self._up = up
-        request = b"".join(self._waiting)
-        self._waiting.clear()
+        request = self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
+        self._waiting = []
         self._replay = request if self.body.complete and len(request) <= REPLAY_LIMIT and not up.fresh else None
         up.transport.write(request)
         self._client.go_on_reading()
@@ -136,47 +151,33 @@ class RelayExchange:
     def _take_head(self, data: bytes) -> None:
         data = self._head_bytes + data if self._head_bytes else data
         while True:
-            head = parse_response_head(data)
-            if head is None:
+            end = data.find(b"\r\n\r\n") + 4
+            if end == 3:
                 self._head_bytes = data
+                if len(data) > HEAD_LIMIT:
+                    raise ProtocolError("response head too large")
                 return
+            head = self._server.response_plan(data[:end])
             if head.status >= 200:
                 break
             # Informational heads (100 Continue) pass as they are; 101 cannot happen: Upgrade is never forwarded.
-            self._client.write(data[: head.size])
-            data = data[head.size :]
+            self._client.write(data[:end])
+            data = data[end:]
         self._head_bytes = b"."
         self._replay = None
-        self._reusable = keeps_alive(head) and not self._plan.head.http10
-        self._response = body_of(head, self._plan.head.method)
+        request = self._plan.head
+        self._reusable = head.reusable and not request.http10
+        self._response = response = BodyReader(0) if request.method == "HEAD" else head.body()
+        self._keep = request.keep_alive and not response.until_close
         self._server.first_byte(self._client, self._plan)
-        self._pass_on(self._response, self._edited(head, data), data, head.size)
-
-    def _edited(self, head: ResponseHead, data: bytes) -> bytes:
-        """The head for the client: hop-by-hop fields are ours, CORS is this door's."""
-        close = not self._plan.head.keep_alive or not self.body.complete or self._response_until_close()
-        origin = self._plan.allow_origin
-        hop = any(name.lower() in _HOP for name, _ in head.fields)
-        if not (close or origin or hop):
-            return data[: head.size]
-        lines = [data[: data.index(b"\r\n")]]
-        for name, value in head.fields:
-            if name.lower() in _HOP or (origin and name.lower() == "access-control-allow-origin"):
-                continue
-            lines.append(f"{name}: {value}".encode("latin-1"))
-        if origin:
-            lines.append(f"Access-Control-Allow-Origin: {origin}".encode("latin-1"))
-        if close and not self._plan.head.http10:
-            lines.append(b"Connection: close")
-        return b"\r\n".join(lines) + b"\r\n\r\n"
-
-    def _response_until_close(self) -> bool:
-        return self._response is not None and self._response.until_close
+        close = not self._keep or not self.body.complete
+        self._pass_on(response, head.edited(self._plan.allow_origin, close=close), data, end)
 
     def _pass_on(self, response: BodyReader, head: bytes, data: bytes, start: int) -> None:
         used = response.take(data, start)
         if head:
-            self._client.write(head + data[start:used])
+            body = data[start:used]
+            self._client.write(head + body if body else head)
         elif used:
             self._client.write(data if used == len(data) else data[:used])
         if response.complete:
@@ -193,7 +194,7 @@ class RelayExchange:
             else:
                 up.user = None
                 up.transport.close()
-        self._client.done(keep=keep and self._plan.head.keep_alive and not self._response_until_close())
+        self._client.done(keep=keep and self._keep)
 
     # --- failures ---
 
@@ -215,6 +216,3 @@ class RelayExchange:
         else:
             self._ended = True
             self._client.cut()
-
-
-_HOP = frozenset({"connection", "keep-alive", "proxy-connection", "upgrade"})

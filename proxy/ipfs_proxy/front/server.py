@@ -20,6 +20,7 @@ from ipfs_proxy.front.http1 import RequestHead, date_header, parse_request_head,
 from ipfs_proxy.front.policy import Pass, Policy, Refuse
 from ipfs_proxy.front.relay import RelayExchange
 from ipfs_proxy.front.reply import FixedExchange
+from ipfs_proxy.front.responses import ResponsePlan
 from ipfs_proxy.front.routes import Kind, Route, route
 from ipfs_proxy.front.upstream import Upstream, UpstreamPool
 
@@ -107,6 +108,7 @@ class Server:
         self._servers: list[asyncio.Server] = []
         self._connections: set[ClientConnection] = set()
         self._plans: dict[bytes, Plan] = {}
+        self._responses: dict[bytes, ResponsePlan] = {}
         self._date = (0, "")
         self._empty = asyncio.Event()
 
@@ -253,6 +255,21 @@ class Server:
         return keep
 
     # --- planning ---
+
+    def response_plan(self, head_bytes: bytes) -> ResponsePlan:
+        """What a response head means; remembered by its bytes, which repeat within a second (Date). Raises
+        ProtocolError."""
+        plan = self._responses.get(head_bytes)
+        if plan is None:
+            plan = ResponsePlan(head_bytes)
+            if len(self._responses) >= MEMO_SIZE:
+                self._responses.clear()
+            self._responses[head_bytes] = plan
+        return plan
+
+    def known_plan(self, data: bytes) -> Plan | None:
+        """The plan of bytes that are exactly one head seen before."""
+        return self._plans.get(data)
 
     def plan(self, head_bytes: bytes) -> Plan:
         """What to do with a head; remembered by its bytes. Raises ProtocolError."""

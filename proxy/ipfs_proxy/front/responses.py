@@ -1,0 +1,46 @@
+"""What a response head of the daemon means and how it looks to the client; equal heads share it. Sans-IO."""
+
+from __future__ import annotations
+
+from ipfs_cluster.http1 import BodyReader, ProtocolError, keeps_alive, parse_response_head, response_body
+
+HOP_BY_HOP = frozenset({"connection", "keep-alive", "proxy-connection", "upgrade"})
+ALLOW_ORIGIN = frozenset({"access-control-allow-origin"})
+
+
+class ResponsePlan:
+    """A parsed response head. reusable: the daemon keeps its connection after it."""
+
+    __slots__ = ("_chunked", "_closing", "_length", "_plain", "reusable", "status")
+
+    def __init__(self, head_bytes: bytes) -> None:
+        """Raises ProtocolError."""
+        head = parse_response_head(head_bytes)
+        if head is None or head.size != len(head_bytes):
+            raise ProtocolError("bad response head")
+        self.status = head.status
+        self.reusable = keeps_alive(head)
+        body = response_body(head, "POST")
+        self._chunked, self._length = body.chunked, body.length
+        self._plain = _without(head_bytes, HOP_BY_HOP)
+        end = b"" if head.http10 else b"Connection: close\r\n"
+        self._closing = self._plain[:-2] + end + b"\r\n"
+
+    def body(self) -> BodyReader:
+        """The reader of a body after this head (not for HEAD requests)."""
+        return BodyReader(self._length, chunked=self._chunked)
+
+    def edited(self, allow_origin: str, *, close: bool) -> bytes:
+        """The head for the client: hop-by-hop fields are the door's own, and so is CORS."""
+        head = self._closing if close else self._plain
+        if not allow_origin:
+            return head
+        head = _without(head, ALLOW_ORIGIN)
+        return head[:-2] + f"Access-Control-Allow-Origin: {allow_origin}\r\n\r\n".encode("latin-1")
+
+
+def _without(head_bytes: bytes, names: frozenset[str]) -> bytes:
+    """The head without some fields."""
+    first, *lines = head_bytes[:-4].split(b"\r\n")
+    kept = [line for line in lines if line.split(b":", 1)[0].decode("latin-1").lower() not in names]
+    return b"\r\n".join([first, *kept]) + b"\r\n\r\n"
