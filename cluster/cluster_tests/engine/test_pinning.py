@@ -1,0 +1,211 @@
+"""Pin requests: waiting, failing, withdrawing, re-pinning."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from cluster_tests.engine.conftest import RECURSIVE, World, cid, until
+from ipfs_cluster import Wait
+from ipfs_cluster.errors import NotEnoughPeers, NotPinned, PinFailed, PinModeError, StoreUnavailable
+from ipfs_cluster.model import NodePin, PinMode, PinOptions, TrackerStatus
+
+NONE = PinOptions()
+
+
+async def test_a_pin_is_answered_when_all_nodes_that_are_there_hold_it(world: World) -> None:
+    cluster = await world.start()
+    call = await cluster.pin([(cid(1), PinOptions(name="one")), (cid(2), NONE)])
+    await call.wait()
+    assert world.holders(cid(1)) == world.holders(cid(2)) == [0, 1, 2]
+    assert world.nodes[1].pins_held[cid(1)].name == "one"
+    assert (call.progress().nodes, call.progress().bytes) == (2, 200)
+    assert await world.status(cid(1)) == [TrackerStatus.PINNED] * 3
+
+
+async def test_min_of_two_answers_while_the_third_still_works(world: World) -> None:
+    cluster = await world.start(2, 3)
+    world.nodes[2].hold[cid(1)] = asyncio.Event()
+    call = await cluster.pin([(cid(1), NONE)])
+    await call.wait()
+    assert world.holders(cid(1)) == [0, 1]
+    assert (await world.status(cid(1)))[2] is TrackerStatus.PINNING
+    world.nodes[2].hold[cid(1)].set()
+    await until(lambda: world.holders(cid(1)) == [0, 1, 2], "the third follows")
+
+
+async def test_wait_all_and_accepted(world: World) -> None:
+    cluster = await world.start(1, 3)
+    world.nodes[2].hold[cid(1)] = asyncio.Event()
+    await (await cluster.pin([(cid(1), NONE)], wait=Wait.ACCEPTED)).wait()
+    every = await cluster.pin([(cid(1), NONE)], wait=Wait.ALL)
+    waiting = asyncio.ensure_future(every.wait())  # noqa: TID251 - awaited below
+    await until(lambda: world.holders(cid(1)) == [0, 1], "two hold it")
+    assert not waiting.done()
+    world.nodes[2].hold[cid(1)].set()
+    await waiting
+
+
+async def test_a_refusal_that_makes_the_minimum_impossible_fails_and_withdraws_what_was_created(world: World) -> None:
+    cluster = await world.start(3, 3)
+    world.nodes[1].refusals[cid(1)] = "pin: broken block"
+    call = await cluster.pin([(cid(1), NONE)])
+    with pytest.raises(PinFailed, match="pin: broken block") as caught:
+        await call.wait()
+    assert caught.value.index == 0
+    assert await cluster.views.get(cid(1)) is None
+    await world.quiet()
+    assert world.holders(cid(1)) == []
+
+
+async def test_of_several_arguments_those_that_reached_their_number_stay(world: World) -> None:
+    cluster = await world.start()
+    world.nodes[0].refusals[cid(2)] = "pin: no"
+    call = await cluster.pin([(cid(1), NONE), (cid(2), NONE), (cid(3), NONE)])
+    with pytest.raises(PinFailed) as caught:
+        await call.wait()
+    assert caught.value.index == 1
+    assert await cluster.views.get(cid(1)) is not None
+    assert await cluster.views.get(cid(2)) is None
+
+
+async def test_giving_up_keeps_a_pin_that_was_there_before_or_that_another_waits_for(world: World) -> None:
+    cluster = await world.start()
+    for node in world.nodes:
+        node.hold[cid(1)] = asyncio.Event()
+    first = await cluster.pin([(cid(1), NONE)])
+    second = await cluster.pin([(cid(1), NONE)])
+    await first.withdraw()
+    assert await cluster.views.get(cid(1)) is not None, "the second request still waits"
+    await second.withdraw()
+    assert await cluster.views.get(cid(1)) is not None, "the second did not create it"
+
+
+async def test_a_caller_that_just_leaves_withdraws_nothing(world: World) -> None:
+    cluster = await world.start()
+    absent = cid(1000)
+    call = await cluster.pin([(absent, NONE)])
+    del call
+    assert await cluster.views.get(absent) is not None
+    await until(lambda: absent in world.nodes[0].pin_calls, "the tracker works on it")
+
+
+async def test_a_pin_that_is_held_is_never_pinned_again(world: World) -> None:
+    cluster = await world.start()
+    await (await cluster.pin([(cid(1), NONE)])).wait()
+    await (await cluster.pin([(cid(1), PinOptions(name="renamed"))])).wait()
+    await world.restart()
+    assert all(node.pin_calls == [cid(1)] for node in world.nodes)
+    pin = await cluster.views.get(cid(1))
+    assert pin is not None
+    assert pin.name == "renamed"
+
+
+async def test_options_that_are_absent_keep_their_value(world: World) -> None:
+    cluster = await world.start()
+    named = PinOptions(name="kept", metadata={"a": "b"})
+    await (await cluster.pin([(cid(1), named)])).wait()
+    await (await cluster.pin([(cid(1), NONE)])).wait()
+    pin = await cluster.views.get(cid(1))
+    assert pin is not None
+    assert (pin.name, dict(pin.metadata)) == ("kept", {"a": "b"})
+
+
+async def test_direct_becomes_recursive_but_not_back(world: World) -> None:
+    cluster = await world.start()
+    direct = PinOptions(mode=PinMode.DIRECT)
+    await (await cluster.pin([(cid(1), direct)])).wait()
+    await (await cluster.pin([(cid(1), PinOptions(mode=RECURSIVE))])).wait()
+    assert all(node.pins_held[cid(1)].mode is RECURSIVE for node in world.nodes)
+    with pytest.raises(PinModeError, match="already pinned recursively"):
+        await cluster.pin([(cid(1), direct)])
+
+
+async def test_too_few_peers_is_refused_with_reasons_and_nothing_is_written(world: World) -> None:
+    cluster = await world.start(2, 2)
+    with pytest.raises(NotEnoughPeers, match="Needed at least: 4"):
+        await cluster.pin([(cid(1), PinOptions(replication_min=4, replication_max=4))])
+    assert await cluster.count() == 0
+
+
+async def test_a_store_that_takes_no_writes_fails_the_request(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = await world.start()
+
+    async def full(writes: object) -> int:
+        raise StoreUnavailable("disk full")
+
+    assert world.store is not None
+    monkeypatch.setattr(world.store, "commit", full)
+    with pytest.raises(StoreUnavailable):
+        await cluster.pin([(cid(1), NONE)])
+    monkeypatch.undo()
+    await (await cluster.pin([(cid(1), NONE)])).wait()
+
+
+async def test_removal_waits_for_the_nodes_and_stops_at_the_first_that_fails(world: World) -> None:
+    cluster = await world.start()
+    await (await cluster.pin([(cid(1), NONE), (cid(2), NONE)])).wait()
+    outcome = await cluster.unpin([(cid(1), True), (cid(9), True), (cid(2), True)])
+    assert outcome.removed == 1
+    assert isinstance(outcome.error, NotPinned)
+    assert world.holders(cid(1)) == []
+    assert world.holders(cid(2)) == [0, 1, 2]
+
+
+async def test_unpin_in_the_middle_of_a_pin_cancels_it(world: World) -> None:
+    cluster = await world.start()
+    absent = cid(1000)
+    call = await cluster.pin([(absent, NONE)])
+    waiting = asyncio.ensure_future(call.wait())  # noqa: TID251 - awaited below
+    await until(lambda: all(absent in node.pin_calls for node in world.nodes), "all nodes try")
+    outcome = await cluster.unpin([(absent, True)])
+    assert outcome.error is None
+    with pytest.raises(PinFailed, match="removed while"):
+        await waiting
+    await world.quiet()
+
+
+async def test_update_moves_name_and_allocations_and_drops_the_old(world: World) -> None:
+    cluster = await world.start(2, 2)
+    await (await cluster.pin([(cid(1), PinOptions(name="moving"))])).wait()
+    before = await cluster.views.get(cid(1))
+    assert before is not None
+    await (await cluster.update(cid(1), cid(2))).wait()
+    after = await cluster.views.get(cid(2))
+    assert after is not None
+    assert (after.name, set(after.allocations)) == ("moving", set(before.allocations))
+    assert await cluster.views.get(cid(1)) is None
+    assert all(node.calls["pin/update"] == 1 for i, node in enumerate(world.nodes) if i in world.holders(cid(2)))
+
+
+async def test_what_a_node_had_before_us_is_never_removed(world: World) -> None:
+    world.nodes[1].pins_held[cid(5)] = NodePin(cid(5), RECURSIVE, "theirs")
+    cluster = await world.start()
+    await (await cluster.pin([(cid(5), NONE)])).wait()
+    await cluster.unpin([(cid(5), True)])
+    await world.quiet()
+    assert world.holders(cid(5)) == [1]
+
+
+async def test_the_home_nodes_own_pins_are_adopted_with_their_names_once(world: World) -> None:
+    world.nodes[0].pins_held[cid(7)] = NodePin(cid(7), RECURSIVE, "mine")
+    cluster = await world.start()
+    pin = await cluster.views.get(cid(7))
+    assert pin is not None
+    assert (pin.name, pin.allocations, cluster.adopted) == ("mine", ("peer0",), 1)
+    await cluster.unpin([(cid(7), True)])
+    assert world.holders(cid(7)) == []
+    world.nodes[0].pins_held[cid(8)] = NodePin(cid(8), RECURSIVE)
+    cluster = await world.restart()
+    assert await cluster.views.get(cid(8)) is None, "later ones are orphans, listed and left alone"
+    assert cid(8) in world.nodes[0].pins_held
+
+
+async def test_without_adoption_the_home_nodes_pins_are_listed_and_removed_on_request(world: World) -> None:
+    world.nodes[0].pins_held[cid(7)] = NodePin(cid(7), RECURSIVE, "mine")
+    cluster = await world.start(adopt=False)
+    assert await cluster.views.get(cid(7)) is None
+    assert await cluster.views.lookup(cid(7), "all") == ("recursive", "mine")
+    assert (await cluster.unpin([(cid(7), True)])).error is None
+    assert cid(7) not in world.nodes[0].pins_held
