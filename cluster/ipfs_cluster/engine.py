@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Container, Iterable, Sequence, Set
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ipfs_cluster.adopt import adopt
 from ipfs_cluster.cid import Cid
@@ -21,11 +21,11 @@ from ipfs_cluster.expiry import Expiry
 from ipfs_cluster.hub import Hub
 from ipfs_cluster.ingest import Ingest
 from ipfs_cluster.mesh import connect_all
-from ipfs_cluster.model import WANTS_PIN, Metric, NodeInfo, PeerId, Pin, PinMode, PinOptions, Work
+from ipfs_cluster.model import WANTS_PIN, Metric, NodeInfo, PeerId, Pin, PinMode, PinOptions, TrackerStatus, Work
 from ipfs_cluster.peer import LocalPeer, PeerSettings, PeerSpec
 from ipfs_cluster.pinning import PinCall, Ticket, UpdateCall, Wait
 from ipfs_cluster.planning import Defaults, Surroundings, plan_pin
-from ipfs_cluster.ports import Clock, ForgetForeign, Node, NodeResponse, RemovePin, Store, Write
+from ipfs_cluster.ports import Clock, ForgetForeign, Node, NodeResponse, PutPin, RemovePin, Store, Write
 from ipfs_cluster.removal import RemovalWatch, UnpinOutcome
 from ipfs_cluster.tasks import TaskSet, sleep_or_event
 from ipfs_cluster.views import Views
@@ -188,8 +188,8 @@ class Cluster:
     async def _commit_pins(self, options: dict[Cid, PinOptions], wait: Wait) -> dict[Cid, Ticket]:
         around = self._around()
         cids = list(options)
-        existing = await self._store.get_many(cids)
-        works = _by_cid(await self._store.work([cid for cid in cids if cid in existing]))
+        existing, rows = await asyncio.gather(self._store.get_many(cids), self._store.work(cids))
+        works = _by_cid(rows)
         planned: dict[Cid, Pin] = {}
         writes: list[Write] = []
         for cid, option in options.items():
@@ -197,23 +197,42 @@ class Cluster:
             planned[cid] = pin
             writes += changes
         if writes:
-            await self._store.commit(writes)
-            self._wake()
-            planned = await self._store.get_many(cids)
-        open_works = _by_cid(await self._store.work(cids))
-        return {
-            cid: Ticket(planned[cid], self._quorum(planned[cid], open_works.get(cid, ()), wait), cid not in existing)
-            for cid in cids
-            if cid in planned
-        }
+            revision = await self._store.commit(writes)
+            for write in writes:
+                if isinstance(write, PutPin):
+                    planned[write.pin.cid] = replace(write.pin, revision=revision)
+            self._hand_over(writes, existing, works, revision)
+            changed = [cid for cid in cids if cid in existing or cid in works]
+            works = _by_cid(await self._store.work(changed)) if changed else {}
+        tickets = {}
+        for cid, pin in planned.items():
+            new = cid not in existing
+            wanting = frozenset(around.peers) if new else {w.peer for w in works.get(cid, ()) if w.status in WANTS_PIN}
+            tickets[cid] = Ticket(pin, self._quorum(pin, wanting, wait), new)
+        return tickets
 
-    def _quorum(self, pin: Pin, works: Sequence[Work], wait: Wait) -> Quorum:
+    def _hand_over(
+        self, writes: Sequence[Write], existing: Container[Cid], works: Container[Cid], revision: int
+    ) -> None:
+        """Tell the trackers of committed work: new rows directly, everything else by a wake-up."""
+        known = [
+            write
+            for write in writes
+            if isinstance(write, PutPin) and write.pin.cid not in existing and write.pin.cid not in works
+        ]
+        if len(known) < len(writes):
+            self._wake()
+        for write in known:
+            for peer in write.queue:
+                self.peers_by_id[peer].tracker.offer(_row(write.pin, peer, revision, write.pin.timestamp))
+        self.expiry.wake()
+
+    def _quorum(self, pin: Pin, wanting: Set[PeerId], wait: Wait) -> Quorum:
         everywhere = not pin.allocations
         up = frozenset(peer.id for peer in self.peers_by_id.values() if peer.up)
         allocated = frozenset(pin.allocations) or up or frozenset(self.peers_by_id)
         required = required_peers(pin.replication_min, allocated, everywhere=everywhere, every=wait is Wait.ALL)
         quorum = Quorum(allocated, 0 if wait is Wait.ACCEPTED else required, everywhere)
-        wanting = {work.peer for work in works if work.status in WANTS_PIN}
         for peer in allocated - wanting:
             quorum.hold(peer)
         for peer in allocated & wanting - up:
@@ -311,6 +330,22 @@ class Cluster:
             await self.unpin([(old, True)])
 
         return UpdateCall(call, drop_old if unpin else None)
+
+
+def _row(pin: Pin, peer: PeerId, revision: int, now: float) -> Work:
+    """The row that a commit made for a new entry; a row's generation is the revision of the commit."""
+    return Work(
+        peer,
+        pin.cid,
+        TrackerStatus.PIN_QUEUED,
+        pin.mode,
+        revision,
+        since=now,
+        next_retry=now,
+        name=pin.name,
+        pin_update=pin.pin_update,
+        origins=pin.origins,
+    )
 
 
 def _by_cid(works: Iterable[Work]) -> dict[Cid, list[Work]]:

@@ -37,5 +37,5 @@ class Expiry:
             following = await self._store.next_expiry()
             if following is None:
                 await self._wake.wait()
-            elif following > now:
-                await sleep_or_event(self._clock, min(following - now, LONGEST_SLEEP), self._wake)
+            elif (wait := following - self._clock.time()) > 0:
+                await sleep_or_event(self._clock, min(wait, LONGEST_SLEEP), self._wake)

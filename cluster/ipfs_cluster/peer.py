@@ -173,6 +173,11 @@ class LocalPeer:
         if found.missing or found.vanished:
             log.warning("peer %s: %d pins were missing on the node and are queued again", self.name, found.missing)
         self.surveyed.set()
-        self.tracker.allow_unpin()
-        self.tracker.wake()
+        self.tracker.allow_unpin(foreign=await self._has_foreign())
         return found
+
+    async def _has_foreign(self) -> bool:
+        async for page in self._store.foreign(self.id):
+            if page:
+                return True
+        return False

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from ipfs_cluster.cid import Cid
+from ipfs_cluster.cid import Cid, parse
 from ipfs_cluster.model import (
     ClaimKind,
     NodeInfo,
@@ -94,8 +94,8 @@ class Node(Protocol):
         """Remove the pin. Not being pinned is success. Raises NodeError when it is pinned in the other mode."""
         ...
 
-    async def pinned(self, cid: Cid) -> PinMode | None:
-        """How the node holds this CID: recursive, direct, or not at all by itself (None)."""
+    async def pinned(self, cid: Cid, mode: PinMode) -> bool:
+        """Whether the node holds this CID by itself as wanted: a recursive pin satisfies a direct one."""
         ...
 
     def pins(self, mode: PinMode) -> AsyncIterator[list[NodePin]]:
@@ -349,15 +349,18 @@ class PinQuery:
     peer: PeerId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ListedPin:
-    """One line of a listing, light: text is the CID's usual spelling."""
+class ListedPin(NamedTuple):
+    """One line of a listing, light, as a million are made for one `pin ls`: text is the CID's usual spelling."""
 
     text: str
-    cid: Cid
     mode: PinMode
     type: PinType
     name: str
+
+    @property
+    def cid(self) -> Cid:
+        """The CID, parsed anew on each access: several times the price of the line."""
+        return parse(self.text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,8 +46,7 @@ async def reconcile(peer: PeerId, node: Node, store: Store, *, first: bool) -> F
         async for page in scan.missing():
             lost: list[Write] = []
             for pin in page:
-                held = await node.pinned(pin.cid)
-                if held is PinMode.RECURSIVE or held is pin.mode:
+                if await node.pinned(pin.cid, pin.mode):
                     continue
                 reason = "the node no longer has this pin"
                 status = TrackerStatus.UNEXPECTEDLY_UNPINNED
@@ -71,4 +70,4 @@ ASK_AGAIN = 100
 
 
 async def _still_held(node: Node, pins: list[NodePin]) -> list[NodePin]:
-    return [pin for pin in pins if await node.pinned(pin.cid) is pin.mode]
+    return [pin for pin in pins if await node.pinned(pin.cid, pin.mode)]

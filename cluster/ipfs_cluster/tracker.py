@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import inf
 
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.cid import text as cid_text
@@ -40,6 +41,7 @@ class TrackerSettings:
 @dataclass(slots=True)
 class _Operation:
     work: Work
+    known: bool
     task: asyncio.Task[None] | None = None
     since: float = 0.0
     progress: PinProgress = PinProgress()
@@ -74,26 +76,39 @@ class Tracker:
         self._usable = asyncio.Event()
         self._may_unpin = asyncio.Event()
         self._operations = TaskSet()
+        self._more = True
+        self._retry_at = inf
+        self._foreign = True
 
     # --- what others tell the tracker ---
 
     def wake(self) -> None:
         """There may be new work."""
+        self._more = True
         self._wake.set()
+
+    def offer(self, work: Work) -> None:
+        """A row that was just committed for a CID that had neither entry nor row here, so that the node cannot hold it
+        by us: it is started without reading it back, if there is room."""
+        if self._usable.is_set() and self._may_unpin.is_set():
+            self._start(work, known=True)
+        else:
+            self._more = True
 
     def node_up(self) -> None:
         """The node answers: work goes on."""
         self._usable.set()
-        self._wake.set()
+        self.wake()
 
     def node_down(self) -> None:
         """The node is away: nothing new is started until `node_up`."""
         self._usable.clear()
 
-    def allow_unpin(self) -> None:
-        """The node's foreign pins are known: from now on unpinning is safe."""
+    def allow_unpin(self, *, foreign: bool) -> None:
+        """The node was surveyed: from now on unpinning is safe. foreign: it holds pins that are none of ours."""
+        self._foreign = foreign
         self._may_unpin.set()
-        self._wake.set()
+        self.wake()
 
     def cancel(self, cids: Iterable[Cid]) -> None:
         """These are no longer wanted: give up pin attempts in progress, so that their removal can start."""
@@ -134,31 +149,45 @@ class Tracker:
             while True:
                 await self._usable.wait()
                 self._wake.clear()
-                if not await self._start_due():
-                    await self._sleep_until_due()
+                if self._clock.time() >= self._retry_at:
+                    self._more = True
+                if self._free > 0 and self._more:
+                    await self._start_due()
+                else:
+                    await self._idle_until_woken()
         finally:
             await self._operations.close()
 
-    async def _start_due(self) -> bool:
-        """Start what fits; False when nothing more can be started now."""
-        free = self._settings.concurrent - len(self._running)
-        if free <= 0:
-            return False
-        works = await self._store.due(self.peer, self._clock.time(), free, frozenset(self._running))
-        works = [work for work in works if work.status not in WANTS_UNPIN or self._may_unpin.is_set()]
-        for work in works:
-            operation = _Operation(work, since=self._clock.time())
-            self._running[work.cid] = operation
-            operation.task = self._operations.start(f"{self.peer} {cid_text(work.cid)}", self._attempt(operation))
-        return bool(works)
+    @property
+    def _free(self) -> int:
+        return self._settings.concurrent - len(self._running)
 
-    async def _sleep_until_due(self) -> None:
+    async def _start_due(self) -> None:
+        """Start as many due rows as fit; afterwards it is known whether there are more, and when the next is due."""
+        free = self._free
         now = self._clock.time()
-        due = await self._store.next_due(self.peer, now)
-        if due is None or len(self._running) >= self._settings.concurrent:
-            await self._wake.wait()
+        self._more = False
+        works = await self._store.due(self.peer, now, free, frozenset(self._running))
+        self._more = self._more or len(works) >= free
+        for work in works:
+            if work.status not in WANTS_UNPIN or self._may_unpin.is_set():
+                self._start(work, known=False)
+        if not self._more:
+            self._retry_at = await self._store.next_due(self.peer, now) or inf
+
+    def _start(self, work: Work, *, known: bool) -> None:
+        if work.cid in self._running or self._free <= 0:
+            self._more = True
             return
-        await sleep_or_event(self._clock, max(due - now, 0.05), self._wake)
+        operation = _Operation(work, since=self._clock.time(), known=known)
+        self._running[work.cid] = operation
+        operation.task = self._operations.start(f"{self.peer} {cid_text(work.cid)}", self._attempt(operation))
+
+    async def _idle_until_woken(self) -> None:
+        if self._retry_at == inf or self._free <= 0:
+            await self._wake.wait()
+        else:
+            await sleep_or_event(self._clock, max(self._retry_at - self._clock.time(), 0.05), self._wake)
 
     # --- one attempt ---
 
@@ -172,7 +201,8 @@ class Tracker:
             await self._store_refused(error)
         finally:
             del self._running[operation.work.cid]
-            self._wake.set()
+            if self._more:
+                self._wake.set()
 
     async def _perform(self, operation: _Operation) -> tuple[Event, str] | None:
         """The node calls; how they ended, or None when the row is gone and there is nothing to write down."""
@@ -197,10 +227,9 @@ class Tracker:
     async def _pin(self, operation: _Operation) -> None:
         """Make the node hold the CID. Never re-pins what it holds: Kubo drops the old record before it walks."""
         work = operation.work
-        held = await self._node.pinned(work.cid)
-        if held is PinMode.RECURSIVE or held is work.mode:
+        if await self._asked_first(operation) and await self._node.pinned(work.cid, work.mode):
             return
-        if work.pin_update is not None and await self._node.pinned(work.pin_update) is PinMode.RECURSIVE:
+        if work.pin_update is not None and await self._node.pinned(work.pin_update, PinMode.RECURSIVE):
             await self._node.pin_update(work.pin_update, work.cid, self._settings.pin_timeout)
             return
 
@@ -209,6 +238,12 @@ class Tracker:
                 operation.progress = PinProgress(nodes, size, self._clock.time())
 
         await self._node.pin(work.cid, work.mode, work.name, on_progress, self._settings.pin_timeout)
+
+    async def _asked_first(self, operation: _Operation) -> bool:
+        """False only for a first attempt on what the node cannot hold: all it held was listed when it was surveyed."""
+        if not operation.known:
+            return True
+        return self._foreign and await self._store.is_foreign(self.peer, operation.work.cid) is not None
 
     async def _unpin(self, work: Work) -> None:
         try:
@@ -229,10 +264,13 @@ class Tracker:
                 self.peer, work.cid, work.generation, result.status, result.attempts, message, result.next_retry
             )
             await self._store.commit([change])
+            if result.next_retry < self._retry_at:
+                self._retry_at = result.next_retry
+                self._wake.set()
         self._hub.publish(Outcome(self.peer, work.cid, event, operation.unpin, message, operation.progress))
 
     async def _store_refused(self, error: ClusterError) -> None:
         """The row stays as it is and is tried again: the node is asked first, so nothing is done twice."""
         log.error("peer %s: the store refused a status: %s", self.peer, error)
         await self._clock.sleep(STORE_PAUSE)
-        self._wake.set()
+        self.wake()

@@ -120,6 +120,7 @@ async def test_all_nodes_get_connected_to_each_other(world: World) -> None:
 async def test_a_pin_expires_when_its_time_has_come(world: World) -> None:
     cluster = await world.start()
     await (await cluster.pin([(cid(1), PinOptions(expire_at=world.clock.time() + 30))])).wait()
+    await until(lambda: world.clock.wakes_in(30.0), "its time is known")
     world.clock.advance(29.0)
     assert await cluster.views.get(cid(1)) is not None
     world.clock.advance(1.5)

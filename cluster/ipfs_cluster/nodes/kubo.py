@@ -115,19 +115,20 @@ class KuboNode:
             if str(error) != NOT_PINNED:
                 raise
 
-    async def pinned(self, cid: Cid) -> PinMode | None:
-        """pin/ls?arg for each mode: an index look-up on the daemon, no walk."""
-        for mode in (PinMode.RECURSIVE, PinMode.DIRECT):
+    async def pinned(self, cid: Cid, mode: PinMode) -> bool:
+        """pin/ls?arg: an index look-up on the daemon, no walk."""
+        kinds = [PinMode.RECURSIVE] if mode is PinMode.RECURSIVE else [PinMode.DIRECT, PinMode.RECURSIVE]
+        for kind in kinds:
             try:
-                await self._value("pin/ls", [("arg", cids.text(cid)), ("type", mode.value)])
+                await self._value("pin/ls", [("arg", cids.text(cid)), ("type", kind.value)])
             except NodeUnreachable:
                 raise
             except NodeError as error:
-                if str(error).endswith("is not pinned"):
-                    continue
-                raise
-            return mode
-        return None
+                if not str(error).endswith("is not pinned"):
+                    raise
+            else:
+                return True
+        return False
 
     async def pins(self, mode: PinMode) -> AsyncIterator[list[NodePin]]:
         """pin/ls?stream, drained at full speed."""
@@ -155,7 +156,7 @@ class KuboNode:
 
     async def ensure_empty_block(self) -> None:
         """block/put of zero bytes with pin, unless it is pinned already."""
-        if await self.pinned(EMPTY_RAW_BLOCK) is PinMode.RECURSIVE:
+        if await self.pinned(EMPTY_RAW_BLOCK, PinMode.RECURSIVE):
             return
         answer = await self._value("block/put", [("pin", "true")], files=[b""])
         if answer.get("Key") != cids.text(EMPTY_RAW_BLOCK):

@@ -120,10 +120,10 @@ class MemoryStore:
                 pin = _foreign_entry(now.foreign.get((foreign_of, cid)))
             if pin is None or not _matches(query, pin):
                 return None
-            return ListedPin(cid_text(cid), cid, pin.mode, pin.type, pin.name)
+            return ListedPin(cid_text(cid), pin.mode, pin.type, pin.name)
 
         lines = [line for cid in {**state.entries, **dict.fromkeys(foreign)} if (line := found(cid)) is not None]
-        lines.sort(key=lambda line: line.text if by_text else "01"[line.mode is PinMode.DIRECT])
+        lines.sort(key=lambda line: line.text if by_text else line.mode is PinMode.DIRECT)
         async for page in _pages([line.cid for line in lines], found):
             yield page
 

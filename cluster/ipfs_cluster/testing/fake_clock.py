@@ -42,6 +42,10 @@ class FakeClock:
             if not wake.done():
                 wake.set_result(None)
 
+    def wakes_in(self, seconds: float) -> bool:
+        """True when somebody sleeps until exactly then."""
+        return any(at == self._steady + seconds and not wake.done() for at, _, wake in self._sleepers)
+
     def jump(self, seconds: float) -> None:
         """Move the wall clock alone, as an operator or NTP does."""
         self._wall += seconds

@@ -88,10 +88,10 @@ class FakeNode:
             raise NodeError(f"{cid_text(cid)} is pinned recursively")
         self.pins_held.pop(cid, None)
 
-    async def pinned(self, cid: Cid) -> PinMode | None:
+    async def pinned(self, cid: Cid, mode: PinMode) -> bool:
         self._call("pin/ls?arg")
         held = self.pins_held.get(cid)
-        return held.mode if held else None
+        return held is not None and held.mode in (mode, PinMode.RECURSIVE)
 
     async def pins(self, mode: PinMode) -> AsyncIterator[list[NodePin]]:
         self._call("pin/ls")

@@ -8,9 +8,8 @@ from functools import lru_cache
 from typing import Any
 
 from ipfs_cluster.cid import Cid
-from ipfs_cluster.cid import text as cid_text
 from ipfs_cluster.model import PeerId, Pin, PinMode, PinType, TrackerStatus, Work
-from ipfs_cluster.ports import ListedPin, PutPending
+from ipfs_cluster.ports import PutPending
 
 MODES = (PinMode.RECURSIVE, PinMode.DIRECT)
 MODE_NUMBERS = {mode: number for number, mode in enumerate(MODES)}
@@ -37,8 +36,6 @@ WORK_COLUMNS = (
     "w.peer, p.cid, w.status, w.mode, w.generation, w.attempts, w.error, w.since, w.next_retry, w.priority, "
     "p.name, p.more"
 )
-LISTED_COLUMNS = "text, cid, mode, type, name"
-
 _FIRST_CHARACTER = 0x20
 _NOBODY = "\x01"
 _MOST_PEERS = 0xD7FF - _FIRST_CHARACTER
@@ -92,11 +89,10 @@ def characters(numbers: Iterable[int]) -> str:
 
 
 def pin_values(pin: Pin, allocations: str, revision: int) -> tuple[object, ...]:
-    """The columns text, mode, type, name, allocations, replication_min, replication_max, expire_at, timestamp,
+    """The columns mode, type, name, allocations, replication_min, replication_max, expire_at, timestamp,
     revision, more of a visible entry.
     """
     return (
-        cid_text(pin.cid),
         MODE_NUMBERS[pin.mode],
         TYPE_NUMBERS[pin.type],
         pin.name,
@@ -181,11 +177,6 @@ def load_work(row: tuple[Any, ...], peers: PeerNumbers) -> Work:
         pin_update,
         origins,
     )
-
-
-def load_listed(rows: Iterable[tuple[Any, ...]]) -> list[ListedPin]:
-    """The lines of rows of LISTED_COLUMNS."""
-    return [ListedPin(text, cid, MODES[mode], TYPES[type_], name) for text, cid, mode, type_, name in rows]
 
 
 def dump_pending(write: PutPending) -> str:

@@ -1,95 +1,104 @@
-"""Light listings: entries by id or by text, with a peer's foreign pins among them."""
+"""Light listings: entries by text, with a peer's foreign pins among them.
+
+A page is one row of aggregates, taken apart here: stepping over a thousand rows takes the interpreter's lock a
+thousand times, which costs more than the rows even when nothing else runs, and hundreds of times more while the event
+loop is busy.
+"""
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ipfs_cluster.model import PeerId, PinType
+from ipfs_cluster.model import PeerId, PinMode, PinType
 from ipfs_cluster.ports import ListedPin, PinQuery
 from ipfs_cluster.stores.checks import PAGE
-from ipfs_cluster.stores.sqlite.codec import LISTED_COLUMNS, MODE_NUMBERS, TYPE_NUMBERS, PeerNumbers, load_listed
+from ipfs_cluster.stores.sqlite.codec import MODE_NUMBERS, MODES, TYPE_NUMBERS, TYPES, PeerNumbers
 from ipfs_cluster.stores.sqlite.reads import conditions
 
-_FOREIGN_COLUMNS = f"f.text, f.cid, f.mode, {TYPE_NUMBERS[PinType.PIN]}, f.name"
+_KINDS = [(mode, type_) for mode in MODES for type_ in TYPES]
+_MODE_OF_KIND = {str(number): mode for number, (mode, _) in enumerate(_KINDS)}
+_TYPE_OF_KIND = {str(number): type_ for number, (_, type_) in enumerate(_KINDS)}
+_KIND = f"{{mode}} * {len(TYPES)} + {{type}} AS kind"
+
+_PAGE_OF = (
+    "SELECT count(*), max(text), group_concat(text, ' '), group_concat(kind, ''), json_group_array(name) "
+    f"FROM ({{lines}} ORDER BY text LIMIT {PAGE})"
+)
+_ENTRIES = (
+    f"SELECT p.text, {_KIND.format(mode='p.mode', type='p.type')}, p.name FROM pins p INDEXED BY {{index}} "
+    "WHERE p.visible "
+)
 _FOREIGN = (
-    "FROM foreign_pins f WHERE f.peer = ? AND NOT f.orphan "
-    "AND NOT EXISTS (SELECT 1 FROM pins p WHERE p.cid = f.cid AND p.visible)"
+    f"SELECT f.text, {_KIND.format(mode='f.mode', type=TYPE_NUMBERS[PinType.PIN])}, f.name FROM foreign_pins f "
+    "WHERE f.peer = ? AND NOT f.orphan AND NOT EXISTS (SELECT 1 FROM pins p WHERE p.text = f.text AND p.visible) "
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a listing goes on. by_text: after this text. Else the stage (recursive entries, recursive foreign, direct
-    entries, direct foreign) and the id or CID behind which it goes on in it.
-    """
+    """Where a listing goes on: behind this text, in the lines of this mode (None: of all modes)."""
 
+    mode: PinMode | None
     text: str = ""
-    stage: int = 0
-    id: int = 0
-    cid: bytes = b""
 
 
-def page_by_text(
+def start(query: PinQuery, *, by_text: bool) -> Place | None:
+    """Where a listing begins; None when it has no lines."""
+    if query.types is not None and not query.types:
+        return None
+    if query.modes is not None and len(query.modes) < 2:
+        return Place(next(iter(query.modes))) if query.modes else None
+    return Place(None if by_text else PinMode.RECURSIVE)
+
+
+def page(
     connection: sqlite3.Connection, peers: PeerNumbers, query: PinQuery, foreign_of: PeerId | None, place: Place
 ) -> tuple[list[ListedPin], Place | None]:
-    """Byte-sorted by text: SQLite merges the two indexes."""
-    sql, values = conditions(query, peers)
-    statement = f"SELECT {LISTED_COLUMNS} FROM pins p WHERE p.visible AND p.text > ?{sql}"
+    """The next lines, byte-sorted by text, and where to go on; None at the end. SQLite merges the two indexes."""
+    sql, values = conditions(replace(query, modes=None), peers)
+    index = "pins_direct" if place.mode is PinMode.DIRECT else "pins_text"
+    statement = f"{_ENTRIES.format(index=index)}AND p.text > ?{_of_mode('p', place)}{sql}"
     values = [place.text, *values]
-    if _lists_foreign(query, foreign_of):
-        foreign_sql, foreign_values = _foreign_conditions(query)
-        statement += f" UNION ALL SELECT {_FOREIGN_COLUMNS} {_FOREIGN} AND f.text > ?{foreign_sql}"
-        values += [peers.number(foreign_of) if foreign_of else None, place.text, *foreign_values]
-    rows = connection.execute(f"{statement} ORDER BY 1 LIMIT {PAGE}", values).fetchall()
-    return load_listed(rows), Place(rows[-1][0]) if len(rows) == PAGE else None
+    if foreign_of is not None and _lists_foreign(query, foreign_of):
+        statement += f" UNION ALL {_FOREIGN}AND f.text > ?{_of_mode('f', place)}"
+        values += [peers.number(foreign_of), place.text]
+        if query.name:
+            statement += " AND instr(f.name, ?)"
+            values.append(query.name)
+    row: tuple[Any, ...] = connection.execute(_PAGE_OF.format(lines=statement), values).fetchone()
+    count, last, texts, kinds, names = row
+    if count == PAGE:
+        following: Place | None = Place(place.mode, last)
+    else:
+        following = Place(PinMode.DIRECT) if _direct_is_next(query, place) else None
+    return (_lines(texts, kinds, names) if count else []), following
 
 
-def page_by_mode(
-    connection: sqlite3.Connection, peers: PeerNumbers, query: PinQuery, foreign_of: PeerId | None, place: Place
-) -> tuple[list[ListedPin], Place | None]:
-    """Recursive before direct; may be empty before the end."""
-    mode = place.stage // 2
-    if query.modes is not None and mode not in {MODE_NUMBERS[mode_] for mode_ in query.modes}:
-        return [], _next_stage(place)
-    if place.stage % 2 == 0:
-        sql, values = conditions(query, peers)
-        rows: list[tuple[Any, ...]] = connection.execute(
-            f"SELECT {LISTED_COLUMNS}, id FROM pins p WHERE p.id > ? AND p.visible AND p.mode = {mode}{sql} "
-            f"ORDER BY p.id LIMIT {PAGE}",
-            (place.id, *values),
-        ).fetchall()
-        following = Place(stage=place.stage, id=rows[-1][-1]) if len(rows) == PAGE else _next_stage(place)
-        return load_listed([row[:-1] for row in rows]), following
-    if not _lists_foreign(query, foreign_of):
-        return [], _next_stage(place)
-    sql, values = _foreign_conditions(query)
-    rows = connection.execute(
-        f"SELECT {_FOREIGN_COLUMNS} {_FOREIGN} AND f.cid > ? AND f.mode = {mode}{sql} ORDER BY f.cid LIMIT {PAGE}",
-        (peers.number(foreign_of) if foreign_of else None, place.cid, *values),
-    ).fetchall()
-    following = Place(stage=place.stage, cid=rows[-1][1]) if len(rows) == PAGE else _next_stage(place)
-    return load_listed(rows), following
-
-
-def _next_stage(place: Place) -> Place | None:
-    return Place(stage=place.stage + 1) if place.stage < 3 else None
-
-
-def _lists_foreign(query: PinQuery, foreign_of: PeerId | None) -> bool:
-    return (
-        foreign_of is not None
-        and (query.types is None or PinType.PIN in query.types)
-        and query.peer in (None, foreign_of)
+def _lines(texts: str, kinds: str, names: str) -> list[ListedPin]:
+    lines = list(
+        map(
+            ListedPin,
+            texts.split(" "),
+            map(_MODE_OF_KIND.__getitem__, kinds),
+            map(_TYPE_OF_KIND.__getitem__, kinds),
+            json.loads(names),
+        )
     )
+    lines.sort()  # they are, but SQL promises no order to aggregates
+    return lines
 
 
-def _foreign_conditions(query: PinQuery) -> tuple[str, list[object]]:
-    sql, values = "", []
-    if query.modes is not None:
-        sql += f" AND f.mode IN ({','.join(str(MODE_NUMBERS[mode]) for mode in query.modes)})"
-    if query.name:
-        sql += " AND instr(f.name, ?)"
-        values.append(query.name)
-    return sql, list(values)
+def _of_mode(table: str, place: Place) -> str:
+    return "" if place.mode is None else f" AND {table}.mode = {MODE_NUMBERS[place.mode]}"
+
+
+def _direct_is_next(query: PinQuery, place: Place) -> bool:
+    """Recursive lines come first when both modes are asked for and the order is not by text."""
+    return place.mode is PinMode.RECURSIVE and (query.modes is None or PinMode.DIRECT in query.modes)
+
+
+def _lists_foreign(query: PinQuery, foreign_of: PeerId) -> bool:
+    return (query.types is None or PinType.PIN in query.types) and query.peer in (None, foreign_of)

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ipfs_cluster.cid import Cid
+from ipfs_cluster.cid import Cid, parse
+from ipfs_cluster.cid import text as cid_text
 from ipfs_cluster.errors import Compacted
 from ipfs_cluster.model import ClaimKind, NodePin, PeerId, Pin, TrackerStatus, Work
 from ipfs_cluster.ports import Change, ForeignPin, PeerRecord, PinQuery, PutClaim
@@ -41,20 +42,22 @@ def moment(connection: sqlite3.Connection) -> Iterator[None]:
 
 def get(connection: sqlite3.Connection, peers: PeerNumbers, cid: Cid) -> Pin | None:
     """The visible entry."""
-    row = connection.execute(f"SELECT {PIN_COLUMNS} FROM pins p WHERE p.cid = ? AND p.visible", (cid,)).fetchone()
+    row = connection.execute(
+        f"SELECT {PIN_COLUMNS} FROM pins p WHERE p.text = ? AND p.visible", (cid_text(cid),)
+    ).fetchone()
     return None if row is None else load_pin(row, peers)
 
 
 def get_many(connection: sqlite3.Connection, peers: PeerNumbers, cids: Sequence[Cid]) -> dict[Cid, Pin]:
     """The visible entries among these."""
-    statement = f"SELECT {PIN_COLUMNS} FROM pins p WHERE p.visible AND p.cid IN "
+    statement = f"SELECT {PIN_COLUMNS} FROM pins p WHERE p.visible AND p.text IN "
     pins = (load_pin(row, peers) for row in _for_each(connection, statement, cids))
     return {pin.cid: pin for pin in pins}
 
 
 def work(connection: sqlite3.Connection, peers: PeerNumbers, cids: Sequence[Cid]) -> list[Work]:
     """All rows of these CIDs."""
-    statement = f"SELECT {WORK_COLUMNS} FROM pins p JOIN work w ON w.pin = p.id WHERE p.cid IN "
+    statement = f"SELECT {WORK_COLUMNS} FROM pins p JOIN work w ON w.pin = p.id WHERE p.text IN "
     return [load_work(row, peers) for row in _for_each(connection, statement, cids)]
 
 
@@ -64,7 +67,7 @@ def _for_each(connection: sqlite3.Connection, statement: str, cids: Sequence[Cid
     distinct = list(dict.fromkeys(cids))
     with moment(connection):
         for start in range(0, len(distinct), _BATCHES[-1]):
-            some = distinct[start : start + _BATCHES[-1]]
+            some = [cid_text(cid) for cid in distinct[start : start + _BATCHES[-1]]]
             size = next(size for size in _BATCHES if size >= len(some))
             padded = [*some, *[None] * (size - len(some))]
             rows += connection.execute(f"{statement}({','.join('?' * size)})", padded).fetchall()
@@ -230,8 +233,8 @@ def work_counts(connection: sqlite3.Connection, peers: PeerNumbers) -> dict[tupl
 def claims(connection: sqlite3.Connection, peers: PeerNumbers, owner: str | None) -> list[PutClaim]:
     """All, or the owner's."""
     sql, values = ("", ()) if owner is None else (" WHERE owner = ?", (owner,))
-    rows = connection.execute(f"SELECT peer, cid, owner, kind FROM claims{sql}", values).fetchall()
-    return [PutClaim(peers.peer(peer), cid, owner_, ClaimKind(kind)) for peer, cid, owner_, kind in rows]
+    rows = connection.execute(f"SELECT peer, text, owner, kind FROM claims{sql}", values).fetchall()
+    return [PutClaim(peers.peer(peer), parse(text), owner_, ClaimKind(kind)) for peer, text, owner_, kind in rows]
 
 
 def pending_ops(connection: sqlite3.Connection) -> list[str]:
@@ -251,24 +254,24 @@ def peer_records(connection: sqlite3.Connection) -> list[PeerRecord]:
 
 
 def foreign_page(
-    connection: sqlite3.Connection, peers: PeerNumbers, peer: PeerId | None, after: tuple[int, bytes]
-) -> tuple[list[ForeignPin], tuple[int, bytes] | None]:
-    """Records behind (peer, cid) `after`, and where to go on; None at the end."""
+    connection: sqlite3.Connection, peers: PeerNumbers, peer: PeerId | None, after: tuple[int, str]
+) -> tuple[list[ForeignPin], tuple[int, str] | None]:
+    """Records behind (peer, text) `after`, and where to go on; None at the end."""
     sql, values = ("", ()) if peer is None else (" AND peer = ?", (peers.number(peer),))
     rows = connection.execute(
-        "SELECT peer, cid, mode, name, orphan FROM foreign_pins "
-        f"WHERE (peer, cid) > (?, ?){sql} ORDER BY peer, cid LIMIT {PAGE}",
+        "SELECT peer, text, mode, name, orphan FROM foreign_pins "
+        f"WHERE (peer, text) > (?, ?){sql} ORDER BY peer, text LIMIT {PAGE}",
         (*after, *values),
     ).fetchall()
     found = [
-        ForeignPin(peers.peer(at), NodePin(cid, MODES[mode], name), bool(orphan))
-        for at, cid, mode, name, orphan in rows
+        ForeignPin(peers.peer(at), NodePin(parse(text), MODES[mode], name), bool(orphan))
+        for at, text, mode, name, orphan in rows
     ]
     return found, (rows[-1][0], rows[-1][1]) if len(rows) == PAGE else None
 
 
 def is_foreign(connection: sqlite3.Connection, peers: PeerNumbers, peer: PeerId, cid: Cid) -> NodePin | None:
     """One record."""
-    statement = "SELECT mode, name FROM foreign_pins WHERE peer = ? AND cid = ?"
-    row = connection.execute(statement, (peers.number(peer), cid)).fetchone()
+    statement = "SELECT mode, name FROM foreign_pins WHERE peer = ? AND text = ?"
+    row = connection.execute(statement, (peers.number(peer), cid_text(cid))).fetchone()
     return None if row is None else NodePin(cid, MODES[row[0]], row[1])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-from ipfs_cluster.cid import Cid
+from ipfs_cluster.cid import parse
 from ipfs_cluster.model import PeerId, TrackerStatus
 from ipfs_cluster.stores.sqlite.codec import LAST_WANTING_PIN, META, STATUS_NUMBERS, PeerNumbers
 
-_FIND = "SELECT id, visible, revision, mode FROM pins WHERE cid = ?"
+_FIND = "SELECT id, visible, revision, mode FROM pins WHERE text = ?"
 _FORGET = (
     "DELETE FROM pins WHERE id = ? AND NOT visible AND revision = 0 "
     "AND NOT EXISTS (SELECT 1 FROM work WHERE work.pin = pins.id)"
@@ -35,21 +35,20 @@ _QUEUE_EVERYWHERE = (
     + _KEEP_ATTEMPTS
 )
 _WANTED = f"type <> {META} AND (allocations = '' OR instr(allocations, :character))"
-_IS_WANTED = f"SELECT EXISTS (SELECT 1 FROM pins WHERE cid = :cid AND visible AND {_WANTED})"
+_IS_WANTED = f"SELECT EXISTS (SELECT 1 FROM pins WHERE text = :text AND visible AND {_WANTED})"
 _IS_NEEDED = (
-    f"{_IS_WANTED} OR EXISTS (SELECT 1 FROM claims WHERE cid = :cid AND peer = :peer) "
-    f"OR EXISTS (SELECT 1 FROM pending WHERE cid = :cid AND {_WANTED})"
+    f"{_IS_WANTED} OR EXISTS (SELECT 1 FROM claims WHERE text = :text AND peer = :peer) "
+    f"OR EXISTS (SELECT 1 FROM pending WHERE text = :text AND {_WANTED})"
 )
-_IS_FOREIGN = "SELECT EXISTS (SELECT 1 FROM foreign_pins WHERE peer = ? AND cid = ?)"
-_TOUCH = "INSERT OR REPLACE INTO touched (peer, cid, revision) VALUES (?, ?, ?)"
+_IS_FOREIGN = "SELECT EXISTS (SELECT 1 FROM foreign_pins WHERE peer = ? AND text = ?)"
+_TOUCH = "INSERT OR REPLACE INTO touched (peer, text, revision) VALUES (?, ?, ?)"
 
 
 class Rows:
-    """Rows of work and what they hang on. revision: of the commit that is being applied."""
+    """Rows of work and what they hang on. CIDs come as their texts. revision: of the commit that is being applied."""
 
     def __init__(self, connection: sqlite3.Connection, peers: PeerNumbers, revision: int) -> None:
         self.run = connection.cursor().execute
-        self._run_many = connection.cursor().executemany
         self.peers = peers
         self.revision = revision
         self._stored_peers = {peer for (peer,) in self.run("SELECT id FROM peers")}
@@ -91,46 +90,43 @@ class Rows:
         """The same for several."""
         return [self.number(peer) for peer in peers]
 
-    def find(self, cid: Cid) -> tuple[int, bool, int, int] | None:
+    def find(self, text: str) -> tuple[int, bool, int, int] | None:
         """(id, visible, revision, mode) of a CID that is known."""
-        found: tuple[int, bool, int, int] | None = self.run(_FIND, (cid,)).fetchone()
+        found: tuple[int, bool, int, int] | None = self.run(_FIND, (text,)).fetchone()
         return found
 
-    def id_of(self, cid: Cid) -> int:
+    def id_of(self, text: str) -> int:
         """The id of a CID; a hidden entry is made for one that has none."""
-        found = self.find(cid)
+        found = self.find(text)
         if found is not None:
             return found[0]
-        return self._inserted("INSERT INTO pins (cid) VALUES (?)", (cid,))
+        return self.insert("INSERT INTO pins (text, cid) VALUES (?, ?)", (text, parse(text)))
 
-    def _inserted(self, statement: str, values: tuple[object, ...]) -> int:
+    def insert(self, statement: str, values: tuple[object, ...]) -> int:
+        """Insert one row; its id."""
         rowid = self.run(statement, values).lastrowid
         assert rowid is not None
         return rowid
 
-    def insert_pin(self, statement: str, values: tuple[object, ...]) -> int:
-        """Insert into pins; the new id."""
-        return self._inserted(statement, values)
-
     # --- rows ---
 
-    def queue(self, pin: int, cid: Cid, peers: Iterable[PeerId], mode: int, now: float, priority: int) -> None:
+    def queue(self, pin: int, text: str, peers: Iterable[PeerId], mode: int, now: float, priority: int) -> None:
         """PIN_QUEUED; a row that wants the pin already keeps attempts and error."""
-        self._put(_QUEUE, pin, cid, peers, TrackerStatus.PIN_QUEUED, mode, "", now, priority)
+        self._put(_QUEUE, pin, text, peers, TrackerStatus.PIN_QUEUED, mode, "", now, priority)
 
-    def release(self, pin: int, cid: Cid, peers: Iterable[PeerId], mode: int, now: float, priority: int = 0) -> None:
+    def release(self, pin: int, text: str, peers: Iterable[PeerId], mode: int, now: float, priority: int = 0) -> None:
         """UNPIN_QUEUED, whatever was there."""
-        self._put(_SET, pin, cid, peers, TrackerStatus.UNPIN_QUEUED, mode, "", now, priority)
+        self._put(_SET, pin, text, peers, TrackerStatus.UNPIN_QUEUED, mode, "", now, priority)
 
-    def ask(self, pin: int, cid: Cid, peer: PeerId, status: TrackerStatus, mode: int, error: str, now: float) -> None:
+    def ask(self, pin: int, text: str, peer: PeerId, status: TrackerStatus, mode: int, error: str, now: float) -> None:
         """This status, attempts 0; the row keeps its priority."""
-        self._put(_SET, pin, cid, (peer,), status, mode, error, now, 0)
+        self._put(_SET, pin, text, (peer,), status, mode, error, now, 0)
 
     def _put(
         self,
         statement: str,
         pin: int,
-        cid: Cid,
+        text: str,
         peers: Iterable[PeerId],
         status: TrackerStatus,
         mode: int,
@@ -141,7 +137,7 @@ class Rows:
         number = STATUS_NUMBERS[status]
         for peer in peers:
             self.run(statement, (pin, self.number(peer), number, mode, self.revision, error, now, now, priority))
-            self.touch(peer, cid)
+            self.touch(peer, text)
 
     def queue_everywhere(self, peer: PeerId, now: float) -> None:
         """A row for each visible everywhere-pin, for a peer that is new."""
@@ -150,9 +146,9 @@ class Rows:
         values = {"peer": number, "status": status, "generation": self.revision, "now": now}
         self.run(_QUEUE_EVERYWHERE, values)
         if peer in self._scans:
-            self.run(f"INSERT OR REPLACE INTO touched SELECT ?, cid, ? {_EVERYWHERE}", (number, self.revision))
+            self.run(f"INSERT OR REPLACE INTO touched SELECT ?, text, ? {_EVERYWHERE}", (number, self.revision))
 
-    def delete(self, pin: int, cid: Cid, peer: PeerId, generation: int | None = None) -> bool:
+    def delete(self, pin: int, text: str, peer: PeerId, generation: int | None = None) -> bool:
         """Delete the row, if it is there (and still has this generation)."""
         number = self.number(peer)
         if generation is None:
@@ -162,7 +158,7 @@ class Rows:
                 "DELETE FROM work WHERE pin = ? AND peer = ? AND generation = ?", (pin, number, generation)
             ).rowcount
         if deleted:
-            self.touch(peer, cid)
+            self.touch(peer, text)
         return bool(deleted)
 
     def forget(self, pin: int) -> None:
@@ -176,18 +172,18 @@ class Rows:
 
     # --- questions ---
 
-    def wanted(self, peer: PeerId, cid: Cid) -> bool:
+    def wanted(self, peer: PeerId, text: str) -> bool:
         """Does the visible entry want the CID on the peer?"""
-        values = {"cid": cid, "character": self.peers.character(peer)}
+        values = {"text": text, "character": self.peers.character(peer)}
         return bool(self.run(_IS_WANTED, values).fetchone()[0])
 
-    def removable(self, peer: PeerId, cid: Cid) -> bool:
+    def removable(self, peer: PeerId, text: str) -> bool:
         """Nothing needs it on the peer, and it is not foreign."""
         number = self.number(peer)
-        values = {"cid": cid, "peer": number, "character": self.peers.character(peer)}
+        values = {"text": text, "peer": number, "character": self.peers.character(peer)}
         if self.run(_IS_NEEDED, values).fetchone()[0]:
             return False
-        return not self.run(_IS_FOREIGN, (number, cid)).fetchone()[0]
+        return not self.run(_IS_FOREIGN, (number, text)).fetchone()[0]
 
     # --- scans ---
 
@@ -208,11 +204,11 @@ class Rows:
         """True while any scan is open."""
         return bool(self._scans)
 
-    def touch(self, peer: PeerId | None, cid: Cid) -> None:
+    def touch(self, peer: PeerId | None, text: str) -> None:
         """Something about the CID is being written on this peer, or (None) on all."""
         if self._scans:
             for scanned in self._scans if peer is None else (peer,) if peer in self._scans else ():
-                self.run(_TOUCH, (self.number(scanned), cid, self.revision))
+                self.run(_TOUCH, (self.number(scanned), text, self.revision))
 
     def drop_notes(self) -> None:
         """Of scans that have ended."""

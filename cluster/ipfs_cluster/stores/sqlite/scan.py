@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ipfs_cluster.cid import Cid
+from ipfs_cluster.cid import Cid, parse
 from ipfs_cluster.cid import text as cid_text
 from ipfs_cluster.model import NodePin, PeerId, Pin, Work
 from ipfs_cluster.stores.checks import PAGE
@@ -87,37 +87,37 @@ def _volatile(connection: sqlite3.Connection, schema: str) -> None:
     connection.execute(f"PRAGMA {schema}cache_size = -{_CACHE_KIB}")
 
 
-_UNTOUCHED = "NOT EXISTS (SELECT 1 FROM touched t WHERE t.peer = :peer AND t.cid = {cid} AND t.revision > :opened)"
+_UNTOUCHED = "NOT EXISTS (SELECT 1 FROM touched t WHERE t.peer = :peer AND t.text = {text} AND t.revision > :opened)"
 _WANTED = f"{{table}}.type <> {META} AND ({{table}}.allocations = '' OR instr({{table}}.allocations, :character))"
 
 _MISSING = (
     f"SELECT {PIN_COLUMNS} FROM pins p WHERE p.id > :after AND p.id <= :until AND p.visible "
     f"AND {_WANTED.format(table='p')} "
     "AND NOT EXISTS (SELECT 1 FROM work w WHERE w.pin = p.id AND w.peer = :peer) "
-    "AND NOT EXISTS (SELECT 1 FROM tmp.held h WHERE h.cid = p.cid AND (h.mode = 0 OR p.mode = 1)) "
-    f"AND {_UNTOUCHED.format(cid='p.cid')}"
+    "AND NOT EXISTS (SELECT 1 FROM tmp.held h WHERE h.text = p.text AND (h.mode = 0 OR p.mode = 1)) "
+    f"AND {_UNTOUCHED.format(text='p.text')}"
 )
 _SETTLED = (
-    f"SELECT {WORK_COLUMNS} FROM work w JOIN pins p ON p.id = w.pin LEFT JOIN tmp.held h ON h.cid = p.cid "
+    f"SELECT {WORK_COLUMNS} FROM work w JOIN pins p ON p.id = w.pin LEFT JOIN tmp.held h ON h.text = p.text "
     "WHERE w.pin > :after AND w.pin <= :until AND w.peer = :peer "
     f"AND CASE WHEN w.status <= {LAST_WANTING_PIN} THEN h.mode IS NOT NULL AND (h.mode = 0 OR w.mode = 1) "
     "ELSE h.mode IS NULL END "
-    f"AND {_UNTOUCHED.format(cid='p.cid')}"
+    f"AND {_UNTOUCHED.format(text='p.text')}"
 )
 _EXTRA = (
-    "SELECT h.cid, h.mode, h.name FROM tmp.held h LEFT JOIN pins p ON p.cid = h.cid "
+    "SELECT h.text, h.mode, h.name FROM tmp.held h LEFT JOIN pins p ON p.text = h.text "
     "WHERE h.number > :after AND h.number <= :until "
     f"AND NOT (p.id IS NOT NULL AND p.visible AND {_WANTED.format(table='p')}) "
     "AND NOT EXISTS (SELECT 1 FROM work w WHERE w.pin = p.id AND w.peer = :peer) "
-    "AND NOT EXISTS (SELECT 1 FROM claims c WHERE c.cid = h.cid AND c.peer = :peer) "
-    f"AND NOT EXISTS (SELECT 1 FROM pending q WHERE q.cid = h.cid AND {_WANTED.format(table='q')}) "
-    "AND NOT EXISTS (SELECT 1 FROM foreign_pins f WHERE f.peer = :peer AND f.cid = h.cid AND f.mode = h.mode) "
-    f"AND {_UNTOUCHED.format(cid='h.cid')}"
+    "AND NOT EXISTS (SELECT 1 FROM claims c WHERE c.text = h.text AND c.peer = :peer) "
+    f"AND NOT EXISTS (SELECT 1 FROM pending q WHERE q.text = h.text AND {_WANTED.format(table='q')}) "
+    "AND NOT EXISTS (SELECT 1 FROM foreign_pins f WHERE f.peer = :peer AND f.text = h.text AND f.mode = h.mode) "
+    f"AND {_UNTOUCHED.format(text='h.text')}"
 )
 _VANISHED = (
-    "SELECT f.cid FROM foreign_pins f WHERE f.peer = :peer AND f.cid > :after AND f.cid <= :until "
-    "AND NOT EXISTS (SELECT 1 FROM tmp.held h WHERE h.cid = f.cid) "
-    f"AND {_UNTOUCHED.format(cid='f.cid')}"
+    "SELECT f.text FROM foreign_pins f WHERE f.peer = :peer AND f.text > :after AND f.text <= :until "
+    "AND NOT EXISTS (SELECT 1 FROM tmp.held h WHERE h.text = f.text) "
+    f"AND {_UNTOUCHED.format(text='f.text')}"
 )
 
 
@@ -133,7 +133,7 @@ class SqliteScan:
 
     async def prepare(self) -> None:
         """Before anything else."""
-        await self._worker.call(_execute, "CREATE TABLE tmp.fed (cid BLOB NOT NULL, mode INTEGER NOT NULL, name TEXT)")
+        await self._worker.call(_execute, "CREATE TABLE tmp.fed (text TEXT NOT NULL, mode INTEGER NOT NULL, name TEXT)")
 
     async def feed(self, pins: Sequence[NodePin]) -> None:
         if self._sealed:
@@ -152,16 +152,16 @@ class SqliteScan:
 
     def extra(self) -> AsyncIterator[list[NodePin]]:
         return self._by_id(
-            _EXTRA, "SELECT max(number) FROM tmp.held", lambda row: NodePin(row[0], MODES[row[1]], row[2])
+            _EXTRA, "SELECT max(number) FROM tmp.held", lambda row: NodePin(parse(row[0]), MODES[row[1]], row[2])
         )
 
     async def vanished(self) -> AsyncIterator[list[Cid]]:
         self._check_sealed()
-        after = b""
+        after = ""
         while (until := await self._worker.call(_foreign_until, self._peers.number(self._peer), after)) is not None:
             rows = await self._worker.call(_rows, _VANISHED, {**self._values(), "after": after, "until": until})
             after = until
-            for page in _cut([cid for (cid,) in rows]):
+            for page in _cut([parse(text) for (text,) in rows]):
                 yield page
 
     async def _by_id(self, statement: str, last: str, load: Callable[[tuple[Any, ...]], _T]) -> AsyncIterator[list[_T]]:
@@ -202,7 +202,7 @@ def _rows(connection: sqlite3.Connection, statement: str, values: dict[str, obje
 def _feed(connection: sqlite3.Connection, pins: Sequence[NodePin]) -> None:
     connection.execute("BEGIN")
     connection.executemany(
-        "INSERT INTO tmp.fed VALUES (?, ?, ?)", ((pin.cid, MODE_NUMBERS[pin.mode], pin.name) for pin in pins)
+        "INSERT INTO tmp.fed VALUES (?, ?, ?)", ((cid_text(pin.cid), MODE_NUMBERS[pin.mode], pin.name) for pin in pins)
     )
     connection.execute("COMMIT")
 
@@ -211,20 +211,22 @@ def _seal(connection: sqlite3.Connection) -> None:
     """One row a CID: min(mode) takes the name along, and recursive (0) wins."""
     connection.execute("BEGIN")
     connection.execute(
-        "CREATE TABLE tmp.held (number INTEGER PRIMARY KEY, cid BLOB NOT NULL, mode INTEGER NOT NULL, name TEXT)"
+        "CREATE TABLE tmp.held (number INTEGER PRIMARY KEY, text TEXT NOT NULL, mode INTEGER NOT NULL, name TEXT)"
     )
     connection.execute(
-        "INSERT INTO tmp.held (cid, mode, name) SELECT cid, min(mode), name FROM tmp.fed GROUP BY cid ORDER BY cid"
+        "INSERT INTO tmp.held (text, mode, name) SELECT text, min(mode), name FROM tmp.fed GROUP BY text ORDER BY text"
     )
-    connection.execute("CREATE UNIQUE INDEX tmp.held_cid ON held (cid, mode)")
+    connection.execute("CREATE UNIQUE INDEX tmp.held_text ON held (text, mode)")
     connection.execute("DROP TABLE tmp.fed")
     connection.execute("COMMIT")
 
 
-def _foreign_until(connection: sqlite3.Connection, peer: int | None, after: bytes) -> bytes | None:
-    """The CID that ends the next window of foreign records; None when there are none behind `after`."""
-    statement = "SELECT max(cid) FROM (SELECT cid FROM foreign_pins WHERE peer = ? AND cid > ? ORDER BY cid LIMIT ?)"
-    found: bytes | None = connection.execute(statement, (peer, after, WINDOW)).fetchone()[0]
+def _foreign_until(connection: sqlite3.Connection, peer: int | None, after: str) -> str | None:
+    """The text that ends the next window of foreign records; None when there are none behind `after`."""
+    statement = (
+        "SELECT max(text) FROM (SELECT text FROM foreign_pins WHERE peer = ? AND text > ? ORDER BY text LIMIT ?)"
+    )
+    found: str | None = connection.execute(statement, (peer, after, WINDOW)).fetchone()[0]
     return found
 
 

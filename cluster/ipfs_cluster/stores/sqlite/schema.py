@@ -16,6 +16,9 @@ CHECKPOINT_PAGES = 4000
 WRITER_CACHE_KIB = 48 * 1024
 READER_CACHE_KIB = 4 * 1024
 
+# A CID is known by its usual text everywhere: listings are sorted by it, and one index of random keys is half the
+# writing of two. That index, pins_text, carries all that a listing shows, so that a sorted listing reads one tree from
+# left to right; that the text is unique, the one writer sees to. pins.cid, the bytes, saves readers the parsing.
 # `visible` 0 is a CID that has no entry but a row of work (revision 0), or was removed (revision of the removal).
 # `allocations`: one character a peer, see codec. `more`: JSON of what few entries have. Times are unix seconds.
 DDL = """
@@ -37,8 +40,8 @@ CREATE TABLE peers (
 
 CREATE TABLE pins (
     id              INTEGER PRIMARY KEY,
-    cid             BLOB NOT NULL UNIQUE,
-    text            TEXT NOT NULL DEFAULT '',
+    text            TEXT NOT NULL,
+    cid             BLOB NOT NULL,
     visible         INTEGER NOT NULL DEFAULT 0,
     mode            INTEGER NOT NULL DEFAULT 0,
     type            INTEGER NOT NULL DEFAULT 0,
@@ -51,10 +54,10 @@ CREATE TABLE pins (
     revision        INTEGER NOT NULL DEFAULT 0,
     more            TEXT
 );
-CREATE INDEX pins_text ON pins (text) WHERE visible;
+CREATE INDEX pins_text ON pins (text, visible, mode, type, name);
+CREATE INDEX pins_direct ON pins (text, visible, mode, type, name) WHERE visible AND mode = 1;
 CREATE INDEX pins_revision ON pins (revision) WHERE visible;
 CREATE INDEX pins_removed ON pins (revision) WHERE NOT visible;
-CREATE INDEX pins_direct ON pins (mode) WHERE visible AND mode = 1;
 CREATE INDEX pins_expiry ON pins (expire_at) WHERE visible AND expire_at > 0;
 
 CREATE TABLE work (
@@ -74,40 +77,38 @@ CREATE INDEX work_due ON work (peer, priority, next_retry);
 
 CREATE TABLE pending (
     op          TEXT NOT NULL,
-    cid         BLOB NOT NULL,
+    text        TEXT NOT NULL,
     type        INTEGER NOT NULL,
     allocations TEXT NOT NULL,
     entry       TEXT NOT NULL,     -- JSON: codec.dump_pending
-    PRIMARY KEY (op, cid)
+    PRIMARY KEY (op, text)
 ) WITHOUT ROWID;
-CREATE INDEX pending_cid ON pending (cid);
+CREATE INDEX pending_text ON pending (text);
 
 CREATE TABLE claims (
-    cid   BLOB NOT NULL,
+    text  TEXT NOT NULL,
     peer  INTEGER NOT NULL,
     owner TEXT NOT NULL,
     kind  TEXT NOT NULL,
-    PRIMARY KEY (cid, peer, owner)
+    PRIMARY KEY (text, peer, owner)
 ) WITHOUT ROWID;
 CREATE INDEX claims_owner ON claims (owner);
 
 CREATE TABLE foreign_pins (
     peer   INTEGER NOT NULL,
-    cid    BLOB NOT NULL,
     text   TEXT NOT NULL,
     mode   INTEGER NOT NULL,
     name   TEXT NOT NULL,
     orphan INTEGER NOT NULL,
-    PRIMARY KEY (peer, cid)
+    PRIMARY KEY (peer, text)
 ) WITHOUT ROWID;
-CREATE INDEX foreign_text ON foreign_pins (peer, text);
 
 -- What was written about while scans of the peer are open; emptied when the last of them ends.
 CREATE TABLE touched (
     peer     INTEGER NOT NULL,
-    cid      BLOB NOT NULL,
+    text     TEXT NOT NULL,
     revision INTEGER NOT NULL,
-    PRIMARY KEY (peer, cid)
+    PRIMARY KEY (peer, text)
 ) WITHOUT ROWID;
 """
 

@@ -140,12 +140,24 @@ class SqliteStore:
     async def listing(
         self, query: PinQuery = PinQuery(), *, by_text: bool = False, foreign_of: PeerId | None = None
     ) -> AsyncIterator[list[ListedPin]]:
-        question = listing.page_by_text if by_text else listing.page_by_mode
-        place: listing.Place | None = listing.Place()
-        while place is not None:
-            page, place = await self._read(question, query, foreign_of, place)
-            if page:
-                yield page
+        opened = self._ready()
+        place = listing.start(query, by_text=by_text)
+        if place is None:
+            return
+
+        def begin(place: listing.Place) -> asyncio.Future[tuple[list[ListedPin], listing.Place | None]]:
+            return opened.readers.begin(listing.page, opened.peers, query, foreign_of, place)
+
+        ahead = begin(place)
+        try:
+            while place is not None:
+                page, place = await ahead
+                if place is not None:
+                    ahead = begin(place)
+                if page:
+                    yield page
+        finally:
+            ahead.cancel()
 
     async def expiring(self, before: float, limit: int) -> list[Pin]:
         return await self._read(reads.expiring, before, limit)
@@ -192,7 +204,7 @@ class SqliteStore:
         return await self._ready().readers.call(reads.peer_records)
 
     async def foreign(self, peer: PeerId | None = None) -> AsyncIterator[list[ForeignPin]]:
-        after: tuple[int, bytes] | None = (0, b"")
+        after: tuple[int, str] | None = (0, "")
         while after is not None:
             page, after = await self._read(reads.foreign_page, peer, after)
             if page:

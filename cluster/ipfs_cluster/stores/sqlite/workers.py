@@ -53,11 +53,17 @@ class Workers:
         self, run: Callable[Concatenate[sqlite3.Connection, _P], _T], *args: _P.args, **kwargs: _P.kwargs
     ) -> _T:
         """Run with a connection. Raises StoreUnavailable."""
+        return await self.begin(run, *args, **kwargs)
+
+    def begin(
+        self, run: Callable[Concatenate[sqlite3.Connection, _P], _T], *args: _P.args, **kwargs: _P.kwargs
+    ) -> asyncio.Future[_T]:
+        """The same, to be awaited or cancelled later."""
         if self._closed:
             raise StoreUnavailable("the store is closed")
         future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
         self._tasks.put(_Task(lambda connection: run(connection, *args, **kwargs), future))
-        return await future
+        return future
 
     async def close(self) -> None:
         """Finish what is queued, end the threads, close their connections."""

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ipfs_cluster.cid import Cid
+from ipfs_cluster.cid import Cid, parse
 from ipfs_cluster.cid import text as cid_text
 from ipfs_cluster.errors import Conflict
 from ipfs_cluster.model import WANTS_UNPIN, PeerId
@@ -43,15 +43,15 @@ _PAGE = 500
 _RECURSIVE = 0
 
 _INSERT_PIN = (
-    "INSERT INTO pins (text, mode, type, name, allocations, replication_min, replication_max, expire_at, timestamp, "
-    "revision, more, visible, cid) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?)"
+    "INSERT INTO pins (mode, type, name, allocations, replication_min, replication_max, expire_at, timestamp, "
+    "revision, more, visible, text, cid) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?)"
 )
 _UPDATE_PIN = (
-    "UPDATE pins SET text = ?, mode = ?, type = ?, name = ?, allocations = ?, replication_min = ?, "
+    "UPDATE pins SET mode = ?, type = ?, name = ?, allocations = ?, replication_min = ?, "
     "replication_max = ?, expire_at = ?, timestamp = ?, revision = ?, more = ?, visible = 1 WHERE id = ?"
 )
 _HIDE_PIN = (
-    "UPDATE pins SET text = '', type = 0, name = '', allocations = '', expire_at = 0, more = NULL, visible = 0, "
+    "UPDATE pins SET type = 0, name = '', allocations = '', expire_at = 0, more = NULL, visible = 0, "
     "revision = ? WHERE id = ?"
 )
 _FAIL = (
@@ -63,8 +63,8 @@ _PUT_PEER = (
     "joined = coalesce(joined, (SELECT coalesce(max(joined), 0) + 1 FROM peers)) WHERE no = ?"
 )
 _RECORD_FOREIGN = (
-    "INSERT INTO foreign_pins (peer, cid, text, mode, name, orphan) VALUES (?, ?, ?, ?, ?, ?) "
-    "ON CONFLICT (peer, cid) DO UPDATE SET mode = excluded.mode, name = excluded.name"
+    "INSERT INTO foreign_pins (peer, text, mode, name, orphan) VALUES (?, ?, ?, ?, ?) "
+    "ON CONFLICT (peer, text) DO UPDATE SET mode = excluded.mode, name = excluded.name"
 )
 
 
@@ -107,7 +107,8 @@ class Writes:
 
     def begin_unpin(self, peer: PeerId, cid: Cid, generation: int) -> bool:
         """`Store.begin_unpin`."""
-        found = self.rows.find(cid)
+        text = cid_text(cid)
+        found = self.rows.find(text)
         if found is None:
             return False
         pin = found[0]
@@ -116,10 +117,10 @@ class Writes:
         ).fetchone()
         if row is None or row[1] != generation or row[0] <= LAST_WANTING_PIN:
             return False
-        if self.rows.removable(peer, cid):
+        if self.rows.removable(peer, text):
             return True
         self.rows.revision += 1
-        self.rows.delete(pin, cid, peer)
+        self.rows.delete(pin, text, peer)
         self.rows.forget(pin)
         return False
 
@@ -156,20 +157,21 @@ class Writes:
 
     def _put_pin(self, write: PutPin, now: float) -> None:
         rows, pin = self.rows, write.pin
-        found = rows.find(pin.cid)
+        text = cid_text(pin.cid)
+        found = rows.find(text)
         self._guard(found, write.expect)
         values = pin_values(pin, characters(rows.numbers(pin.allocations)), rows.revision)
         if found is None:
-            row = rows.insert_pin(_INSERT_PIN, (*values, pin.cid))
+            row = rows.insert(_INSERT_PIN, (*values, text, pin.cid))
         else:
             row = found[0]
             self._run(_UPDATE_PIN, (*values, row))
-        rows.touch(None, pin.cid)
-        rows.queue(row, pin.cid, write.queue, MODE_NUMBERS[pin.mode], now, write.priority)
+        rows.touch(None, text)
+        rows.queue(row, text, write.queue, MODE_NUMBERS[pin.mode], now, write.priority)
         if found is not None or write.queue:
             for peer in write.held:
-                rows.delete(row, pin.cid, peer)
-        rows.release(row, pin.cid, write.release, MODE_NUMBERS[write.release_mode], now, write.priority)
+                rows.delete(row, text, peer)
+        rows.release(row, text, write.release, MODE_NUMBERS[write.release_mode], now, write.priority)
 
     def _guard(self, found: tuple[int, bool, int, int] | None, expect: int | None) -> None:
         if expect is None:
@@ -179,42 +181,42 @@ class Writes:
             raise Conflict(f"the pin has revision {have}, not {expect}")
 
     def _remove_pin(self, write: RemovePin, now: float) -> None:
-        rows = self.rows
-        found = rows.find(write.cid)
+        rows, text = self.rows, cid_text(write.cid)
+        found = rows.find(text)
         self._guard(found, write.expect)
         if found is None or not found[1]:
             return
         pin, _, _, mode = found
         self._removals_unchecked += 1
         self._run(_HIDE_PIN, (rows.revision, pin))
-        rows.touch(None, write.cid)
+        rows.touch(None, text)
         wanting = self._run("SELECT peer FROM work WHERE pin = ? AND status <= ?", (pin, LAST_WANTING_PIN)).fetchall()
         peers = dict.fromkeys([*write.release, *(rows.peers.peer(number) for (number,) in wanting)])
-        rows.release(pin, write.cid, peers, mode, now)
+        rows.release(pin, text, peers, mode, now)
 
     # --- pending entries ---
 
     def _put_pending(self, write: PutPending, now: float) -> None:
         del now
-        pin = write.pin
+        pin, text = write.pin, cid_text(write.pin.cid)
         allocations = characters(self.rows.numbers(pin.allocations))
         self._run(
-            "INSERT OR REPLACE INTO pending (op, cid, type, allocations, entry) VALUES (?, ?, ?, ?, ?)",
-            (write.op, pin.cid, TYPE_NUMBERS[pin.type], allocations, dump_pending(write)),
+            "INSERT OR REPLACE INTO pending (op, text, type, allocations, entry) VALUES (?, ?, ?, ?, ?)",
+            (write.op, text, TYPE_NUMBERS[pin.type], allocations, dump_pending(write)),
         )
-        self.rows.touch(None, pin.cid)
+        self.rows.touch(None, text)
 
     def _commit_pending(self, write: CommitPending, now: float) -> None:
         """In pages, as an operation may be larger than memory."""
-        page = "SELECT cid, entry FROM pending WHERE op = ? AND cid > ? ORDER BY cid LIMIT ?"
-        entries = self._run(page, (write.op, b"", _PAGE)).fetchall()
+        page = "SELECT text, entry FROM pending WHERE op = ? AND text > ? ORDER BY text LIMIT ?"
+        entries = self._run(page, (write.op, "", _PAGE)).fetchall()
         if not entries:
             raise Conflict(f"operation {write.op} has no pending entries")
         while entries:
-            for cid, entry in entries:
-                found = self.rows.find(cid)
+            for text, entry in entries:
+                found = self.rows.find(text)
                 if found is None or not found[1]:
-                    pending = load_pending(write.op, cid, entry)
+                    pending = load_pending(write.op, parse(text), entry)
                     self._put_pin(PutPin(pending.pin, queue=pending.queue, held=pending.held), now)
             entries = self._run(page, (write.op, entries[-1][0], _PAGE)).fetchall()
         self._drop_pending(DropPending(write.op), now)
@@ -222,71 +224,73 @@ class Writes:
     def _drop_pending(self, write: DropPending, now: float) -> None:
         del now
         if self.rows.scanning:
-            for (cid,) in self._run("SELECT cid FROM pending WHERE op = ?", (write.op,)).fetchall():
-                self.rows.touch(None, cid)
+            for (text,) in self._run("SELECT text FROM pending WHERE op = ?", (write.op,)).fetchall():
+                self.rows.touch(None, text)
         self._run("DELETE FROM pending WHERE op = ?", (write.op,))
 
     # --- claims ---
 
     def _put_claim(self, write: PutClaim, now: float) -> None:
         del now
-        number = self.rows.number(write.peer)
+        number, text = self.rows.number(write.peer), cid_text(write.cid)
         self._run(
-            "INSERT OR REPLACE INTO claims (cid, peer, owner, kind) VALUES (?, ?, ?, ?)",
-            (write.cid, number, write.owner, write.kind.value),
+            "INSERT OR REPLACE INTO claims (text, peer, owner, kind) VALUES (?, ?, ?, ?)",
+            (text, number, write.owner, write.kind.value),
         )
-        self.rows.touch(write.peer, write.cid)
+        self.rows.touch(write.peer, text)
 
     def _release_claims(self, write: ReleaseClaims, now: float) -> None:
         """In pages, as an owner may hold many."""
         rows = self.rows
-        which = "owner = :owner" if write.cid is None else "owner = :owner AND cid = :cid"
-        page = f"SELECT peer, cid FROM claims WHERE {which} LIMIT {_PAGE}"
-        values = {"owner": write.owner, "cid": write.cid}
+        which = "owner = :owner" if write.cid is None else "owner = :owner AND text = :text"
+        page = f"SELECT peer, text FROM claims WHERE {which} LIMIT {_PAGE}"
+        values = {"owner": write.owner, "text": None if write.cid is None else cid_text(write.cid)}
         while claims := self._run(page, values).fetchall():
-            for number, cid in claims:
-                self._run("DELETE FROM claims WHERE cid = ? AND peer = ? AND owner = ?", (cid, number, write.owner))
+            for number, text in claims:
+                self._run("DELETE FROM claims WHERE text = ? AND peer = ? AND owner = ?", (text, number, write.owner))
                 peer = rows.peers.peer(number)
-                rows.touch(peer, cid)
-                if not write.keep and rows.removable(peer, cid):
-                    rows.release(rows.id_of(cid), cid, (peer,), _RECURSIVE, now)
+                rows.touch(peer, text)
+                if not write.keep and rows.removable(peer, text):
+                    rows.release(rows.id_of(text), text, (peer,), _RECURSIVE, now)
 
     # --- work ---
 
     def _finish_work(self, write: FinishWork, now: float) -> None:
         del now
-        found = self.rows.find(write.cid)
+        text = cid_text(write.cid)
+        found = self.rows.find(text)
         if found is None:
             return
         pin, visible, revision, _ = found
-        if self.rows.delete(pin, write.cid, write.peer, write.generation) and not visible and not revision:
+        if self.rows.delete(pin, text, write.peer, write.generation) and not visible and not revision:
             self.rows.forget(pin)
 
     def _fail_work(self, write: FailWork, now: float) -> None:
-        found = self.rows.find(write.cid)
+        text = cid_text(write.cid)
+        found = self.rows.find(text)
         if found is None:
             return
         number = self.rows.number(write.peer)
         status = STATUS_NUMBERS[write.status]
         values = (status, now, write.attempts, write.error, write.next_retry, found[0], number, write.generation)
         if self._run(_FAIL, values).rowcount:
-            self.rows.touch(write.peer, write.cid)
+            self.rows.touch(write.peer, text)
 
     def _queue_work(self, write: QueueWork, now: float) -> None:
-        rows = self.rows
-        found = rows.find(write.cid)
+        rows, text = self.rows, cid_text(write.cid)
+        found = rows.find(text)
         mode = None if found is None else rows.mode_of(found[0], write.peer)
         if write.expect_absent and mode is not None:
             return
-        wanted = found is not None and rows.wanted(write.peer, write.cid)
+        wanted = found is not None and rows.wanted(write.peer, text)
         if wanted is (write.status in WANTS_UNPIN):
             return
         if found is not None and wanted:
             mode = found[3]
         elif mode is None:
             mode = _RECURSIVE
-        pin = rows.id_of(write.cid) if found is None else found[0]
-        rows.ask(pin, write.cid, write.peer, write.status, mode, write.error, now)
+        pin = rows.id_of(text) if found is None else found[0]
+        rows.ask(pin, text, write.peer, write.status, mode, write.error, now)
 
     # --- peers, foreign pins ---
 
@@ -302,13 +306,14 @@ class Writes:
         del now
         number = self.rows.number(write.peer)
         for pin in write.pins:
-            values = (number, pin.cid, cid_text(pin.cid), MODE_NUMBERS[pin.mode], pin.name, write.orphan)
+            text = cid_text(pin.cid)
+            values = (number, text, MODE_NUMBERS[pin.mode], pin.name, write.orphan)
             self._run(_RECORD_FOREIGN, values)
-            self.rows.touch(write.peer, pin.cid)
+            self.rows.touch(write.peer, text)
 
     def _forget_foreign(self, write: ForgetForeign, now: float) -> None:
         del now
         number = self.rows.number(write.peer)
-        for cid in write.cids:
-            if self._run("DELETE FROM foreign_pins WHERE peer = ? AND cid = ?", (number, cid)).rowcount:
-                self.rows.touch(write.peer, cid)
+        for text in map(cid_text, write.cids):
+            if self._run("DELETE FROM foreign_pins WHERE peer = ? AND text = ?", (number, text)).rowcount:
+                self.rows.touch(write.peer, text)
