@@ -63,28 +63,28 @@ class Views:
                     if page := [cid for cid in fresh if cid not in pinned]:
                         yield page
 
-    async def listing_with_indirect(self, query: PinQuery) -> AsyncIterator[list[tuple[str, Cid, str, str]]]:
-        """(text, cid, type, name) byte-sorted by text: the pins, and the indirect ones merged in."""
+    async def listing_with_indirect(self, query: PinQuery) -> AsyncIterator[list[tuple[str, str, str]]]:
+        """(text, type, name) byte-sorted by text: the pins, and the indirect ones merged in."""
         async with self._store.distinct() as seen:
             for peer in self._asked():
                 async for cids in peer.node.indirect():
                     await seen.add(cids)
-            indirect = _flat(seen.sorted())
+            indirect = _texts(seen.sorted())
             behind = await anext(indirect, None)
             async for page in self.listing(query, by_text=True):
-                lines: list[tuple[str, Cid, str, str]] = []
+                lines: list[tuple[str, str, str]] = []
                 for pin in page:
-                    while behind is not None and behind[0] < pin.text:
-                        lines.append((*behind, "indirect", ""))
+                    while behind is not None and behind < pin.text:
+                        lines.append((behind, "indirect", ""))
                         behind = await anext(indirect, None)
-                    if behind is not None and behind[0] == pin.text:
+                    if behind is not None and behind == pin.text:
                         behind = await anext(indirect, None)
-                    lines.append((pin.text, pin.cid, pin.mode.value, pin.name))
+                    lines.append((pin.text, pin.mode.value, pin.name))
                 yield lines
             while behind is not None:
                 lines = []
                 while behind is not None and len(lines) < 1000:
-                    lines.append((*behind, "indirect", ""))
+                    lines.append((behind, "indirect", ""))
                     behind = await anext(indirect, None)
                 yield lines
 
@@ -168,7 +168,7 @@ class Views:
         )
 
 
-async def _flat(pages: AsyncIterator[list[tuple[str, Cid]]]) -> AsyncIterator[tuple[str, Cid]]:
+async def _texts(pages: AsyncIterator[list[tuple[str, Cid]]]) -> AsyncIterator[str]:
     async for page in pages:
-        for item in page:
-            yield item
+        for text, _ in page:
+            yield text

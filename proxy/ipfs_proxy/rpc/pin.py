@@ -195,30 +195,31 @@ class PinCommands:
             found = await self._cluster.views.lookup(cid, kind)
             if found is None:
                 raise NotPinned(f"path '{argument}' is not pinned")
-            yield [(cid, *found)]
+            yield [(cid_text(cid), *found)]
 
     async def _listed(self, kind: str, name: str) -> AsyncIterator[list[Line]]:
         if kind != "indirect":
             async for page in self._cluster.views.listing(_query(kind, name)):
-                yield [(pin.cid, pin.mode.value, pin.name) for pin in page]
+                yield [(text, mode.value, pin_name) for text, mode, _, pin_name in page]
         if self._with_indirect(kind, name):
             async for cids in self._cluster.views.indirect():
-                yield [(cid, "indirect", "") for cid in cids]
+                yield [(cid_text(cid), "indirect", "") for cid in cids]
 
     async def _sorted(self, kind: str, name: str) -> AsyncIterator[list[Line]]:
         if kind == "indirect" or self._with_indirect(kind, name):
             query = PinQuery(name=name)
             async for lines in self._cluster.views.listing_with_indirect(query):
-                yield [(cid, mode, pin) for _, cid, mode, pin in lines if kind == "all" or mode == kind]
+                yield [line for line in lines if kind in ("all", line[1])]
             return
         async for page in self._cluster.views.listing(_query(kind, name), by_text=True):
-            yield [(pin.cid, pin.mode.value, pin.name) for pin in page]
+            yield [(text, mode.value, pin_name) for text, mode, _, pin_name in page]
 
     def _with_indirect(self, kind: str, name: str) -> bool:
         return not name and (kind == "indirect" or (kind == "all" and self._indirect))
 
 
-Line = tuple[Cid, str, str]
+Line = tuple[str, str, str]
+"""A pin as listings have it: the usual text of its CID, type, name."""
 
 
 def _query(kind: str, name: str) -> PinQuery:
@@ -240,12 +241,14 @@ async def _write_listing(
     async for page in pages:
         if not page:
             continue
+        if not show.plain:
+            page = [(show.respelled(line[0]), *line[1:]) for line in page]
         if text:
-            body = _text_lines(page, show, names=names, quiet=quiet)
+            body = _text_lines(page, names=names, quiet=quiet)
         elif stream:
-            body = "".join([_stream_line(line, show, names=names) for line in page]).encode("utf-8", "replace")
+            body = "".join([_stream_line(line, names=names) for line in page]).encode("utf-8", "replace")
         else:
-            body = ",".join([_key(line, show, names=names) for line in page]).encode("utf-8", "replace")
+            body = ",".join([_key(line, names=names) for line in page]).encode("utf-8", "replace")
         await answer.begin(stream=stream)
         await answer.write((opening if first else between) + body)
         first = False
@@ -254,22 +257,21 @@ async def _write_listing(
     await answer.end()
 
 
-def _stream_line(line: Line, show: CidText, *, names: bool) -> str:
-    cid, kind, name = line
+def _stream_line(line: Line, *, names: bool) -> str:
+    text, kind, name = line
     named = f'"Name":{gojson.string(name)},' if names and name else ""
-    return f'{{"Cid":"{show(cid)}",{named}"Type":"{kind}"}}\n'
+    return f'{{"Cid":"{text}",{named}"Type":"{kind}"}}\n'
 
 
-def _key(line: Line, show: CidText, *, names: bool) -> str:
-    cid, kind, name = line
-    return f'"{show(cid)}":{{"Type":"{kind}","Name":{gojson.string(name) if names else chr(34) * 2}}}'
+def _key(line: Line, *, names: bool) -> str:
+    text, kind, name = line
+    return f'"{text}":{{"Type":"{kind}","Name":{gojson.string(name) if names else chr(34) * 2}}}'
 
 
-def _text_lines(page: Sequence[Line], show: CidText, *, names: bool, quiet: bool) -> bytes:
-    lines = []
-    for cid, kind, name in page:
-        shown = show(cid)
-        lines.append(shown if quiet else f"{shown} {kind} {name}" if names and name else f"{shown} {kind}")
+def _text_lines(page: Sequence[Line], *, names: bool, quiet: bool) -> bytes:
+    lines = [
+        text if quiet else f"{text} {kind} {name}" if names and name else f"{text} {kind}" for text, kind, name in page
+    ]
     return ("\n".join(lines) + "\n").encode("utf-8", "replace")
 
 

@@ -185,3 +185,7 @@ class CidText:
 
     def __call__(self, cid: Cid) -> str:
         return cids.text_in(cid, self._base, self._upgrade)
+
+    def respelled(self, text: str) -> str:
+        """The same for a CID that is there as its usual text."""
+        return text if self.plain else self(cids.parse(text))
