@@ -3,8 +3,9 @@
 Question: how much of what SQLite can do on this disk is left when the store (`commit`) or the whole engine (`pin`,
 answered when accepted) does it?
 Method: two copies of a file with 1 M pins. 64 callers at once write pins one by one, each with its row of work, into
-one; the other takes the same rows by prepared statements in transactions of 64, with the same schema, cache and syncs,
-all from values made before. In turns, 10,000 pins a round. The engine runs over a node in memory that never answers a pin.
+one; the other takes the same rows by prepared statements in transactions of 64, with the same schema, cache and syncs.
+All values are made before. In turns, 10,000 pins a round. The engine runs over a node in memory that never answers a
+pin.
 Import: the same store filled from nothing, 1,000 pins a commit, beside bare inserts into the same tables.
 """
 

@@ -89,11 +89,10 @@ http {{
     upstream behind {{ server {host}:{port}; keepalive 128; keepalive_requests 1000000000; }}
     server {{
         listen 127.0.0.1:{listen} backlog=1024;
+        proxy_http_version 1.1; proxy_set_header Connection "";
+        proxy_request_buffering off; proxy_buffering off; proxy_read_timeout 1h;
         {stub}
-        location / {{
-            proxy_pass http://behind; proxy_http_version 1.1; proxy_set_header Connection "";
-            proxy_request_buffering off; proxy_buffering off; proxy_read_timeout 1h;
-        }}
+        location / {{ proxy_pass http://behind; }}
     }}
 }}
 """
