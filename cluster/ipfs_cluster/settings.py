@@ -8,16 +8,30 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
 
-from ipfs_cluster.addresses import AddressError, parse_address
+from ipfs_cluster.addresses import parse_address
+from ipfs_cluster.settings_values import (
+    address,
+    addresses,
+    boolean,
+    choice,
+    factor,
+    header_value,
+    mapping,
+    positive,
+    positive_duration,
+    secret,
+    strings,
+    text,
+)
 
 FILES = ("service.json", "service.yaml")
 
@@ -26,110 +40,10 @@ class SettingsError(Exception):
     """The configuration cannot be used; the message lists every problem, one a line."""
 
 
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)")
-_UNIT = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-def duration(value: object) -> float:
-    """Seconds of a Go duration text ("1m30s"). Raises ValueError."""
-    if not isinstance(value, str) or (value != "0" and (not value or _DURATION.sub("", value))):
-        raise ValueError('must be a duration such as "1m30s"')
-    return sum(float(number) * _UNIT[unit] for number, unit in _DURATION.findall(value))
-
-
-def positive_duration(value: object) -> float:
-    """A duration above zero."""
-    seconds = duration(value)
-    if seconds <= 0:
-        raise ValueError("must be longer than 0s")
-    return seconds
-
-
-def text(value: object) -> str:
-    """Any string."""
-    if not isinstance(value, str):
-        raise ValueError("must be a string")
-    return value
-
-
-def boolean(value: object) -> bool:
-    """true or false; from the environment also the words."""
-    if isinstance(value, str) and value.lower() in ("true", "false", "1", "0"):
-        return value.lower() in ("true", "1")
-    if not isinstance(value, bool):
-        raise ValueError("must be true or false")
-    return value
-
-
-def integer(value: object) -> int:
-    """A whole number."""
-    if isinstance(value, str) and re.fullmatch(r"-?[0-9]+", value):
-        return int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError("must be a whole number")
-    return value
-
-
-def positive(value: object) -> int:
-    """A whole number above zero."""
-    number = integer(value)
-    if number <= 0:
-        raise ValueError("must be larger than 0")
-    return number
-
-
-def factor(value: object) -> int:
-    """A replication factor: -1 or positive."""
-    number = integer(value)
-    if number != -1 and number < 1:
-        raise ValueError("must be -1 (everywhere) or positive")
-    return number
-
-
-def strings(value: object) -> tuple[str, ...]:
-    """A list of strings, a single one, or from the environment a comma-separated one."""
-    if isinstance(value, str):
-        return tuple(item.strip() for item in value.split(",") if item.strip())
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise ValueError("must be a string or a list of strings")
-    return tuple(value)
-
-
-def addresses(value: object) -> tuple[str, ...]:
-    """One or more multiaddrs that can be listened on or dialled."""
-    found = strings(value)
-    if not found:
-        raise ValueError("needs at least one address")
-    for item in found:
-        try:
-            parse_address(item)
-        except AddressError as error:
-            raise ValueError(str(error)) from None
-    return found
-
-
-def mapping(value: object) -> tuple[tuple[str, str], ...]:
-    """A map of strings; from the environment "k:v,k:v"."""
-    if isinstance(value, str):
-        value = dict(item.split(":", 1) for item in value.split(",") if ":" in item)
-    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
-        raise ValueError("must be a map of strings")
-    return tuple((str(key), item) for key, item in value.items())
-
-
-def choice(*allowed: str) -> Callable[[object], str]:
-    """One of these words."""
-
-    def check(value: object) -> str:
-        if value not in allowed:
-            raise ValueError(f"must be one of {', '.join(allowed)}")
-        return str(value)
-
-    return check
-
-
 def nodes(value: object) -> tuple[Node, ...]:
-    """The list of IPFS nodes."""
+    """The list of IPFS nodes; from the environment as JSON."""
+    if isinstance(value, str):
+        value = json.loads(value)
     if not isinstance(value, list) or not value:
         raise ValueError("must be a list of nodes, at least one")
     found = tuple(_node(item, index) for index, item in enumerate(value))
@@ -146,7 +60,7 @@ class Node:
     name: str
     address: str
     tags: tuple[tuple[str, str], ...] = ()
-    authorization: str = ""
+    authorization: str = field(default="", repr=False)
 
 
 NODE_KEYS = frozenset({"name", "node_multiaddress", "tags", "authorization", "authorization_file"})
@@ -157,16 +71,35 @@ def _node(item: object, index: int) -> Node:
         raise ValueError(f"entry {index}: must be a map with node_multiaddress")
     if unknown := sorted(set(item) - NODE_KEYS):
         raise ValueError(f"entry {index}: unknown key {unknown[0]}")
-    (address,) = addresses(item["node_multiaddress"])[:1]
-    secret = text(item.get("authorization", ""))
-    if path := item.get("authorization_file"):
-        secret = _secret_file(text(path))
-    return Node(text(item.get("name", f"node{index}")), address, mapping(item.get("tags", {})), secret)
+
+    def checked(key: str, parse: Callable[[object], Any], default: object = "") -> Any:
+        value = item.get(key, default)
+        try:
+            return parse(value)
+        except ValueError as error:
+            shown = "…" if key == "authorization" else json.dumps(value, default=str)
+            raise ValueError(f"entry {index}: {key}: {shown}: {error}") from None
+
+    from_file = checked("authorization_file", _secret_file) if item.get("authorization_file") else ""
+    return Node(
+        checked("name", _file_name, f"node{index}"),
+        checked("node_multiaddress", address),
+        checked("tags", mapping, {}),
+        from_file or checked("authorization", header_value),
+    )
 
 
-def _secret_file(path: str) -> str:
+def _file_name(value: object) -> str:
+    """A node's name, which also names the file of its peer's identity."""
+    name = text(value)
+    if not name or "/" in name:
+        raise ValueError("must not be empty or contain /")
+    return name
+
+
+def _secret_file(path: object) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
+        return Path(text(path)).read_text(encoding="utf-8").strip()
     except OSError as error:
         raise ValueError(f"cannot read the secret file: {error.strerror}") from None
 
@@ -196,9 +129,11 @@ class Key:
 
 _ENV_COMPONENT = {"pubsubmon": "PUBSUBMON", "ipfs_connector": "IPFSCONNECTOR"}
 
+NODE_ADDRESS = Key("ipfs_connector.ipfshttp", "node_multiaddress", ("/ip4/127.0.0.1/tcp/5001",), addresses)
+
 KEYS = (
     Key("cluster", "peername", "", text),
-    Key("cluster", "secret", "", text, secret=True),
+    Key("cluster", "secret", "", secret, secret=True),
     Key("cluster", "replication_factor_min", -1, factor),
     Key("cluster", "replication_factor_max", -1, factor),
     Key("cluster", "monitor_ping_interval", 15.0, positive_duration),
@@ -214,8 +149,8 @@ KEYS = (
     Key("api.ipfsproxy", "allow_remote", False, boolean),
     Key("api.restapi", "http_listen_multiaddress", ("/ip4/127.0.0.1/tcp/9094",), addresses),
     Key("api.restapi", "allow_remote", False, boolean),
-    Key("ipfs_connector", "nodes", (), nodes),
-    Key("ipfs_connector.ipfshttp", "node_multiaddress", ("/ip4/127.0.0.1/tcp/5001",), addresses),
+    Key("ipfs_connector", "nodes", (), nodes, secret=True),
+    NODE_ADDRESS,
     Key("ipfs_connector.ipfshttp", "pin_timeout", 120.0, positive_duration),
     Key("ipfs_connector.ipfshttp", "unpin_timeout", 10800.0, positive_duration),
     Key("pin_tracker.stateless", "concurrent_pins", 10, positive),
@@ -224,16 +159,48 @@ KEYS = (
     Key("informer.tags", "tags", (("group", "default"),), mapping),
 )
 
-WITHOUT_MEANING = frozenset(
-    {"consensus", "datastore", "observations", "state", "monitor", "api.pinsvcapi", "informer.pinqueue"}
-    | {f"cluster.{name}" for name in ("id", "private_key", "leave_on_shutdown", "listen_multiaddress")}
-    | {f"cluster.{name}" for name in ("announce_multiaddress", "no_announce_multiaddress", "enable_relay_hop")}
-    | {f"cluster.{name}" for name in ("connection_manager", "resource_manager", "pubsub", "dial_peer_timeout")}
-    | {f"cluster.{name}" for name in ("state_sync_interval", "peer_watch_interval", "mdns_interval", "follower_mode")}
-    | {f"cluster.{name}" for name in ("pin_only_on_trusted_peers", "pin_only_on_untrusted_peers", "peerstore_file")}
-    | {"cluster.peer_addresses"}
+SECTIONS = frozenset(
+    ".".join(parts[:size]) for key in KEYS for parts in [key.section.split(".")] for size in range(1, len(parts) + 1)
+)
+
+
+def _under(section: str, names: str) -> frozenset[str]:
+    return frozenset(f"{section}.{name}" for name in names.split())
+
+
+WITHOUT_MEANING = (
+    frozenset({"consensus", "datastore", "observations", "state", "monitor", "api.pinsvcapi", "informer.pinqueue"})
+    | _under("cluster", "id private_key leave_on_shutdown listen_multiaddress announce_multiaddress")
+    | _under("cluster", "no_announce_multiaddress enable_relay_hop connection_manager resource_manager pubsub")
+    | _under("cluster", "dial_peer_timeout state_sync_interval peer_watch_interval mdns_interval follower_mode")
+    | _under("cluster", "pin_only_on_trusted_peers pin_only_on_untrusted_peers peerstore_file peer_addresses")
+    | _under("api.ipfsproxy", "node_multiaddress log_file read_timeout write_timeout max_header_bytes")
+    | _under("api.ipfsproxy", "extract_headers_extra extract_headers_path extract_headers_ttl")
+    | _under(
+        "api.restapi", "read_timeout write_timeout read_header_timeout idle_timeout max_header_bytes id private_key"
+    )
+    | _under("api.restapi", "id private_key libp2p_listen_multiaddress http_log_file headers cors_allowed_origins")
+    | _under("api.restapi", "cors_allowed_methods cors_allowed_headers cors_exposed_headers cors_allow_credentials")
+    | _under("api.restapi", "cors_max_age")
+    | _under("ipfs_connector.ipfshttp", "connect_swarms_delay ipfs_request_timeout repogc_timeout")
+    | _under("ipfs_connector.ipfshttp", "informer_trigger_interval")
+    | _under("pin_tracker.stateless", "max_pin_queue_size priority_pin_max_age priority_pin_max_retries")
+    | _under("informer.disk", "metric_type")
+    | _under("informer.tags", "metric_ttl")
 )
 """Keys of ipfs-cluster that configure parts which this program does not have (yet); loading them is no error."""
+
+MISSING = MappingProxyType(
+    {
+        "source": "a configuration cannot be fetched",
+        "api.ipfsproxy.node_https": "TLS toward the node is not supported yet",
+        "api.restapi.basic_auth_credentials": "the REST API has no credentials yet; nothing would be protected",
+        "api.restapi.ssl_cert_file": "the REST API has no TLS yet; nothing would be encrypted",
+        "api.restapi.ssl_key_file": "the REST API has no TLS yet; nothing would be encrypted",
+        "ipfs_connector.ipfshttp.unpin_disable": "removed pins would be unpinned all the same",
+    }
+)
+"""Keys of ipfs-cluster that must not be passed over in silence when they are set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +233,10 @@ def load(folder: Path, environ: Mapping[str, str]) -> tuple[Settings, list[str]]
     path = next((folder / name for name in FILES if (folder / name).exists()), None)
     if path is None:
         raise SettingsError(f"no configuration in {folder}: run `ipfs-cluster-service init`, or `daemon --init`")
-    return parse(_read(path), environ)
+    settings, warnings = parse(_read(path), environ)
+    if other := [name for name in FILES if name != path.name and (folder / name).exists()]:
+        warnings.append(f"{path.name} is used and {other[0]} beside it is not")
+    return settings, warnings
 
 
 def _read(path: Path) -> object:
@@ -285,8 +255,9 @@ def parse(document: object, environ: Mapping[str, str]) -> tuple[Settings, list[
         document = {}
     if not isinstance(document, dict):
         raise SettingsError("the configuration must be a map of sections")
-    flat = dict(_flatten(document, {key.section for key in KEYS}))
     problems: list[str] = []
+    flat = dict(_flatten(document, problems))
+    problems += [f"{key}: {reason}" for key, reason in MISSING.items() if flat.pop(key, None)]
     values: dict[str, Any] = {}
     for key in KEYS:
         raw, source = flat.pop(key.path, None), key.path
@@ -301,21 +272,25 @@ def parse(document: object, environ: Mapping[str, str]) -> tuple[Settings, list[
         except ValueError as error:
             shown = "…" if key.secret else json.dumps(raw, default=str)
             problems.append(f"{source}: {shown}: {error}")
+    if NODE_ADDRESS.env in environ:
+        values["ipfs_connector.nodes"] = ()  # the environment wins over the file, whichever of the two keys it has
     problems += _contradictions(values)
     if problems:
         raise SettingsError("\n".join(problems))
     return Settings(values), _warnings(flat)
 
 
-def _flatten(document: Mapping[str, Any], sections: set[str], above: str = "") -> list[tuple[str, Any]]:
+def _flatten(document: Mapping[str, Any], problems: list[str], above: str = "") -> list[tuple[str, Any]]:
+    """Dotted keys and their values. A section without content (all commented out) is an empty one."""
     items: list[tuple[str, Any]] = []
     for name, value in document.items():
         path = f"{above}.{name}" if above else str(name)
-        known = path in sections or any(section.startswith(f"{path}.") for section in sections)
-        if known and isinstance(value, dict):
-            items += _flatten(value, sections, path)
-        else:
+        if path not in SECTIONS:
             items.append((path, value))
+        elif isinstance(value, dict):
+            items += _flatten(value, problems, path)
+        elif value is not None:
+            problems.append(f"{path}: {json.dumps(value, default=str)}: must be a map")
     return items
 
 

@@ -25,6 +25,9 @@ GRACE = 10.0
 """Seconds that running requests get at shutdown."""
 
 
+LEVELS = ("debug", "info", "warning", "error", "critical")
+
+
 class Failure(Exception):
     """The command cannot go on; the message says why and what to do."""
 
@@ -35,11 +38,26 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
+def _level(text: str) -> str:
+    """The first word of ipfs-cluster's "error,component:debug"; there are no levels of components here."""
+    level = text.split(",")[0].lower()
+    if level not in LEVELS:
+        raise argparse.ArgumentTypeError(f"{level!r} is none of {', '.join(LEVELS)}")
+    return level
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(prog="ipfs-cluster-service", description="Serve a cluster of IPFS nodes as one.")
     top.add_argument("--config", "-c", metavar="FOLDER", help="data folder [IPFS_CLUSTER_PATH, ~/.ipfs-cluster]")
-    top.add_argument("--loglevel", "-l", default=os.environ.get("IPFS_CLUSTER_LOG_LEVEL", "warning"))
+    top.add_argument(
+        "--loglevel",
+        "-l",
+        metavar="LEVEL",
+        type=_level,
+        default=os.environ.get("IPFS_CLUSTER_LOG_LEVEL", "warning"),
+        help=f"{', '.join(LEVELS)} [IPFS_CLUSTER_LOG_LEVEL, warning]",
+    )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     init = commands.add_parser("init", help="write a configuration and an identity")
     init.add_argument("--force", "-f", action="store_true", help="overwrite an existing configuration")
@@ -54,20 +72,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     folder = Path(arguments.config or os.environ.get("IPFS_CLUSTER_PATH") or Path.home() / ".ipfs-cluster")
     try:
-        logging.basicConfig(
-            level=arguments.loglevel.split(",")[0].upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-        )
+        logging.basicConfig(level=arguments.loglevel.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         match arguments.command:
             case "version":
                 say(version())
             case "init":
                 _init(folder, force=arguments.force)
+                say("start it with: ipfs-cluster-service daemon")
             case _:
                 if arguments.init and not any((folder / name).exists() for name in FILES):
                     _init(folder, force=False)
                 return _daemon(folder)
     except (Failure, SettingsError, IdentityError, FolderInUse, ClusterError, ValueError) as error:
         sys.stderr.write(f"ipfs-cluster-service: {error}\n")
+        return 1
+    except OSError as error:
+        sys.stderr.write(f"ipfs-cluster-service: {error.filename or folder}: {error.strerror or error}\n")
         return 1
     return 0
 
@@ -78,6 +98,8 @@ def version() -> str:
 
 
 def _init(folder: Path, *, force: bool) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise Failure(f"{folder} is no folder")
     try:
         path = write_default(folder, os.environ, secret=secrets.token_hex(32), force=force)
     except FileExistsError as error:
@@ -142,11 +164,15 @@ async def _tell(service: Service) -> None:
     for name in service.rest.addresses:
         say(f"REST API: {_shown(name)}")
     for peer in cluster.views.peers():
-        node = f"node {peer.node.id} ({peer.node.agent_version})" if peer.node and not peer.error else peer.error
+        node = f"node {peer.node.id} ({peer.node.agent_version})" if peer.node and not peer.error else _away(peer.error)
         say(f"peer {peer.name}{' (home)' if peer.home else ''}: {peer.id}: {node}")
     adopted = f", {cluster.adopted} of them adopted from the home node now" if cluster.adopted else ""
     say(f"pins: {await cluster.count()}{adopted}")
     say("ready")
+
+
+def _away(reason: str) -> str:
+    return f"node away: {reason}; asked again until it answers"
 
 
 def _shown(address: object) -> str:

@@ -17,8 +17,13 @@ import requests
 
 from ipfs_cluster.addresses import AddressError, parse_address
 from ipfs_cluster.ctl import output
+from ipfs_cluster.model import PinType, TrackerStatus
 
 DEFAULT_HOST = "/ip4/127.0.0.1/tcp/9094"
+
+
+PIN_TYPES = ("all", *PinType)
+STATUSES = ("error", "queued", *(status for status in TrackerStatus if status is not TrackerStatus.UNDEFINED))
 
 
 class ApiError(Exception):
@@ -71,24 +76,42 @@ def _api_error(response: requests.Response) -> ApiError:
         return ApiError(response.status_code, response.text.strip() or response.reason)
 
 
+def _group(parent: argparse.ArgumentParser) -> argparse._SubParsersAction[argparse.ArgumentParser]:
+    return parent.add_subparsers(dest="sub", required=True, metavar="COMMAND")
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(prog="ipfs-cluster-ctl", description="Look at a cluster of IPFS nodes.")
-    top.add_argument("--host", "-l", default=DEFAULT_HOST, help="multiaddr of the REST API, several comma-separated")
+    top.add_argument(
+        "--host",
+        "-l",
+        default=DEFAULT_HOST,
+        help=f"multiaddr of the REST API, several comma-separated [{DEFAULT_HOST}]",
+    )
     top.add_argument("--enc", "--encoding", choices=("text", "json"), default="text", help="output format")
-    top.add_argument("--timeout", "-t", type=float, default=0, metavar="SECONDS", help="0 = none")
+    top.add_argument(
+        "--timeout",
+        "-t",
+        type=float,
+        default=0,
+        metavar="SECONDS",
+        help="for connecting and each read [none]",
+    )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("id", help="the service's first peer and its node")
     commands.add_parser("version", help="the service's version")
-    peers = commands.add_parser("peers", help="the cluster's peers").add_subparsers(dest="sub", required=True)
+    peers = commands.add_parser("peers", help="the cluster's peers").add_subparsers(
+        dest="sub", required=True, metavar="COMMAND"
+    )
     peers.add_parser("ls", help="list them")
-    pins = commands.add_parser("pin", help="the pinset").add_subparsers(dest="sub", required=True)
+    pins = _group(commands.add_parser("pin", help="the pinset"))
     listing = pins.add_parser("ls", help="what should be: the entries of the pinset")
     listing.add_argument("cid", nargs="?")
-    listing.add_argument("--filter", default="all", help="pin types, comma-separated")
+    listing.add_argument("--filter", default="all", help=f"comma-separated, of {', '.join(PIN_TYPES)} [all]")
     status = commands.add_parser("status", help="what is: every pin on every peer")
     status.add_argument("cid", nargs="*")
-    status.add_argument("--filter", default="", help="statuses, comma-separated")
+    status.add_argument("--filter", default="", help=f"comma-separated, of {', '.join(STATUSES)}")
     status.add_argument("--local", action="store_true", help="this service's peers only")
     return top
 

@@ -1,0 +1,173 @@
+"""`ipfs-cluster-ctl` before a REST API that answers what it is told: requests, text forms, exit status."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+import responses
+
+from ipfs_cluster.ctl.main import main
+
+URL = "http://127.0.0.1:9094"
+HOST = "/ip4/127.0.0.1/tcp/9094"
+NOBODY = f"error contacting the cluster at {HOST}: is ipfs-cluster-service running?\n"
+CID = "QmccvEeJ1S95baJ6brLwNCKc6uq89vpVEoUGcEXc5FHhaX"
+ZERO_TIME = "0001-01-01T00:00:00Z"
+PIN = {
+    "replication_factor_min": 2,
+    "replication_factor_max": 3,
+    "name": "greeting",
+    "mode": "recursive",
+    "expire_at": ZERO_TIME,
+    "metadata": None,
+    "cid": CID,
+    "type": "pin",
+    "allocations": ["A", "B"],
+    "max_depth": -1,
+    "timestamp": "2026-11-25T17:05:01.804592Z",
+}
+
+
+@pytest.fixture
+def api() -> Iterator[responses.RequestsMock]:
+    with responses.RequestsMock() as mock:
+        yield mock
+
+
+def info(status: str, **more: Any) -> dict[str, Any]:
+    return {
+        "peername": "north",
+        "status": status,
+        "timestamp": "2026-11-25T17:05:01Z",
+        "error": "",
+        "attempt_count": 0,
+        "priority_pin": False,
+        **more,
+    }
+
+
+def asked(api: responses.RequestsMock) -> list[str]:
+    """Paths and queries of the requests so far."""
+    return [str(call.request.url).removeprefix(URL) for call in api.calls]
+
+
+def lines(*values: object) -> str:
+    return "".join(json.dumps(value) + "\n" for value in values)
+
+
+def test_pin_ls(api: responses.RequestsMock, capsys: pytest.CaptureFixture[str]) -> None:
+    direct = {**PIN, "mode": "direct", "max_depth": 0, "replication_factor_min": -1, "metadata": {"k": "v"}}
+    api.get(f"{URL}/allocations", body=lines(PIN, direct))
+    assert main(["pin", "ls"]) == 0
+    assert asked(api) == ["/allocations?filter=all"]
+    assert capsys.readouterr().out.splitlines() == [
+        f"{CID} | greeting | PIN | Repl. Factor: 2--3 | Allocations: [A B] | Recursive | Metadata: no | Exp: ∞ | "
+        "Added: 2026-11-25 17:05:01",
+        f"{CID} | greeting | PIN-DIRECT | Repl. Factor: -1 | Allocations: [everywhere] | Direct | Metadata: yes | "
+        "Exp: ∞ | Added: 2026-11-25 17:05:01",
+    ]
+
+
+def test_pin_ls_of_one_in_json(api: responses.RequestsMock, capsys: pytest.CaptureFixture[str]) -> None:
+    api.get(f"{URL}/allocations/{CID}", json=PIN)
+    assert main(["--enc", "json", "pin", "ls", CID]) == 0
+    assert json.loads(capsys.readouterr().out) == PIN
+
+
+def test_status(api: responses.RequestsMock, capsys: pytest.CaptureFixture[str]) -> None:
+    peers = {"B": info("pinned"), "A": info("pin_error", peername="", error="no one has it", attempt_count=3)}
+    api.get(f"{URL}/pins/{CID}", json={"cid": CID, "name": "greeting", "peer_map": peers})
+    assert main(["status", CID]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"{CID} | greeting:",
+        "    > A                    : PIN_ERROR: no one has it | 2026-11-25T17:05:01Z | Attempts: 3 | Priority: false",
+        "    > north                : PINNED | 2026-11-25T17:05:01Z | Attempts: 0 | Priority: false",
+    ]
+
+
+def test_status_passes_its_options_on(api: responses.RequestsMock, capsys: pytest.CaptureFixture[str]) -> None:
+    api.get(f"{URL}/pins", status=204)
+    api.get(f"{URL}/pins", status=204)
+    assert main(["status", "--local", "--filter", "error,queued"]) == 0
+    assert main(["status", "a", "b"]) == 0
+    assert asked(api) == ["/pins?local=true&filter=error%2Cqueued", "/pins?cids=a%2Cb"]
+    assert capsys.readouterr().out == ""
+
+
+def test_peers_ls(api: responses.RequestsMock, capsys: pytest.CaptureFixture[str]) -> None:
+    peer = {"id": "A", "peername": "north", "addresses": [], "cluster_peers": ["A", "B"], "error": ""}
+    up = {**peer, "ipfs": {"id": "N", "addresses": ["/ip4/127.0.0.1/tcp/4001"], "error": ""}}
+    away = {**peer, "id": "B", "peername": "east", "ipfs": {"addresses": [], "error": "Connection refused"}}
+    api.get(f"{URL}/peers", body=lines(up, away))
+    assert main(["peers", "ls"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "A | north | Sees 1 other peers",
+        "  > Addresses:",
+        "  > IPFS: N",
+        "    - /ip4/127.0.0.1/tcp/4001",
+        "B | east | Sees 1 other peers",
+        "  > Addresses:",
+        "  > IPFS ERROR: Connection refused",
+    ]
+
+
+def test_version(api: responses.RequestsMock, capsys: pytest.CaptureFixture[str]) -> None:
+    api.get(f"{URL}/version", json={"version": "1.2.3"})
+    assert main(["version"]) == 0
+    assert capsys.readouterr().out == "1.2.3\n"
+
+
+# --- errors ---
+
+
+def test_an_error_of_the_api_is_status_2(api: responses.RequestsMock, capsys: pytest.CaptureFixture[str]) -> None:
+    api.get(f"{URL}/pins/x", json={"code": 400, "message": "error decoding Cid: cid too short"}, status=400)
+    api.get(f"{URL}/pins/x", json={"code": 400, "message": "error decoding Cid: cid too short"}, status=400)
+    api.get(f"{URL}/pins/x", body="bad gateway", status=502)
+    assert main(["status", "x"]) == 2
+    assert capsys.readouterr().out == "An error occurred:\n  Code: 400\n  Message: error decoding Cid: cid too short\n"
+    assert main(["--enc", "json", "status", "x"]) == 2
+    assert json.loads(capsys.readouterr().out) == {"code": 400, "message": "error decoding Cid: cid too short"}
+    assert main(["status", "x"]) == 2
+    assert "Message: bad gateway" in capsys.readouterr().out
+
+
+def test_the_first_host_that_answers_is_asked(api: responses.RequestsMock, capsys: pytest.CaptureFixture[str]) -> None:
+    api.get("http://[::1]:1/version", body=requests.ConnectionError("refused"))
+    api.get("https://host.example:2/version", json={"version": "1.2.3"})
+    assert main(["--host", "/ip6/::1/tcp/1,/dns4/host.example/tcp/2/https", "version"]) == 0
+    assert capsys.readouterr().out == "1.2.3\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (requests.ConnectionError("refused"), NOBODY),
+        (requests.ReadTimeout("too slow"), "error reading the answer: too slow\n"),
+        ("no json\n", "error reading the answer: Expecting value: line 1 column 1 (char 0)\n"),
+    ],
+)
+def test_what_goes_wrong_here_is_status_1_and_one_line(
+    api: responses.RequestsMock, capsys: pytest.CaptureFixture[str], body: str | Exception, error: str
+) -> None:
+    api.get(f"{URL}/id", body=body)
+    assert main(["id"]) == 1
+    assert capsys.readouterr() == ("", error)
+
+
+@pytest.mark.parametrize("host", ["nonsense", "/ip4/127.0.0.1/udp/1", "/unix/run/x.sock"])
+def test_a_host_that_cannot_be_dialled(capsys: pytest.CaptureFixture[str], host: str) -> None:
+    assert main(["--host", host, "id"]) == 1
+    assert capsys.readouterr().err.startswith("error reading --host: ")
+
+
+@pytest.mark.parametrize("arguments", [[], ["pin"], ["pin", "nosuch"], ["nosuch"], ["--enc", "xml", "id"]])
+def test_wrong_usage_is_status_2_with_the_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: ipfs-cluster-ctl")

@@ -1,0 +1,136 @@
+"""Checks of single settings: from what a file or the environment says to a value, or ValueError with the reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from ipfs_cluster.addresses import AddressError, parse_address
+
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)")
+_UNIT = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def duration(value: object) -> float:
+    """Seconds of a Go duration text ("1m30s"). Raises ValueError."""
+    if not isinstance(value, str) or (value != "0" and (not value or _DURATION.sub("", value))):
+        raise ValueError('must be a duration such as "1m30s"')
+    return sum(float(number) * _UNIT[unit] for number, unit in _DURATION.findall(value))
+
+
+def positive_duration(value: object) -> float:
+    """A duration above zero."""
+    seconds = duration(value)
+    if seconds <= 0:
+        raise ValueError("must be longer than 0s")
+    return seconds
+
+
+def text(value: object) -> str:
+    """Any string."""
+    if not isinstance(value, str):
+        raise ValueError("must be a string")
+    return value
+
+
+def secret(value: object) -> str:
+    """32 bytes in hexadecimal, or nothing."""
+    if not isinstance(value, str) or (value and not re.fullmatch(r"[0-9a-fA-F]{64}", value)):
+        raise ValueError("must be 64 hexadecimal digits or empty")
+    return value
+
+
+def header_value(value: object) -> str:
+    """Text that can stand in one line of a request head."""
+    if not isinstance(value, str) or not value.isprintable():
+        raise ValueError("must be one line of text")
+    return value
+
+
+def boolean(value: object) -> bool:
+    """true or false; from the environment also the words."""
+    if isinstance(value, str) and value.lower() in ("true", "false", "1", "0"):
+        return value.lower() in ("true", "1")
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+def integer(value: object) -> int:
+    """A whole number."""
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]+", value):
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("must be a whole number")
+    return value
+
+
+def positive(value: object) -> int:
+    """A whole number above zero."""
+    number = integer(value)
+    if number <= 0:
+        raise ValueError("must be larger than 0")
+    return number
+
+
+def factor(value: object) -> int:
+    """A replication factor: -1 or positive."""
+    number = integer(value)
+    if number != -1 and number < 1:
+        raise ValueError("must be -1 (everywhere) or positive")
+    return number
+
+
+def strings(value: object) -> tuple[str, ...]:
+    """A list of strings, a single one, or from the environment a comma-separated one."""
+    if isinstance(value, str):
+        return tuple(item.strip() for item in value.split(",") if item.strip())
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError("must be a string or a list of strings")
+    return tuple(value)
+
+
+def addresses(value: object) -> tuple[str, ...]:
+    """One or more multiaddrs that can be listened on or dialled."""
+    found = strings(value)
+    if not found:
+        raise ValueError("needs at least one address")
+    for item in found:
+        try:
+            address = parse_address(item)
+        except AddressError as error:
+            raise ValueError(str(error)) from None
+        if address.tls:
+            raise ValueError("TLS is not supported yet; nothing would be encrypted")
+    return found
+
+
+def address(value: object) -> str:
+    """Exactly one multiaddr."""
+    found = addresses(value)
+    if len(found) > 1:
+        raise ValueError("must be one address")
+    return found[0]
+
+
+def mapping(value: object) -> tuple[tuple[str, str], ...]:
+    """A map of strings; from the environment "k:v,k:v"."""
+    if isinstance(value, str):
+        items = strings(value)
+        if not all(":" in item for item in items):
+            raise ValueError('must be "key:value,key:value"')
+        value = dict(item.split(":", 1) for item in items)
+    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+        raise ValueError("must be a map of strings")
+    return tuple((str(key), item) for key, item in value.items())
+
+
+def choice(*allowed: str) -> Callable[[object], str]:
+    """One of these words."""
+
+    def check(value: object) -> str:
+        if value not in allowed:
+            raise ValueError(f"must be one of {', '.join(allowed)}")
+        return str(value)
+
+    return check
