@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,20 +15,6 @@ from compat_tests.harness.process import Child, eventually
 
 Address = tuple[str, int]
 _POST = 'wrk.method = "POST"\nwrk.headers["Content-Length"] = "0"\n'
-_EACH = """
-local paths = {}
-for line in io.lines("%s") do paths[#paths + 1] = line end
-local at = 0
-function request()
-    at = at + 1
-    return wrk.format(nil, paths[at] or paths[#paths])
-end
-local answers = 0
-function response()
-    answers = answers + 1
-    if answers >= #paths then wrk.thread:stop() end
-end
-"""
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 
 
@@ -45,21 +30,9 @@ class Load:
 
 def wrk(stage: Stage, address: Address, path: str, *, connections: int, seconds: float, close: bool = False) -> Load:
     """POST to one path on `connections` connections for a while; close: a new connection for each request."""
-    script = _POST + ('wrk.headers["Connection"] = "close"\n' if close else "")
-    return _wrk(stage, address, path, script, connections, seconds)
-
-
-def wrk_each(stage: Stage, address: Address, paths: Iterable[str], *, connections: int, limit: float) -> Load:
-    """POST once to each path, as fast as the other side goes; ends when all are answered."""
-    names = stage.path("paths")
-    names.write_text("\n".join(paths) + "\n", encoding="ascii")
-    return _wrk(stage, address, "/", _POST + _EACH % names, connections, limit)
-
-
-def _wrk(stage: Stage, address: Address, path: str, script: str, connections: int, seconds: float) -> Load:
     program = need("wrk", "the package wrk")
     file = stage.path("request.lua")
-    file.write_text(script, encoding="ascii")
+    file.write_text(_POST + ('wrk.headers["Connection"] = "close"\n' if close else ""), encoding="ascii")
     url = f"http://{address[0]}:{address[1]}{path}"
     words = [program, "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency", "--timeout", "30s"]
     done = subprocess.run([*words, "-s", str(file), url], capture_output=True, text=True, check=True, timeout=900)

@@ -1,9 +1,9 @@
 """`pin add`, answered when pinned, one node, beside Kubo direct.
 
 Question: how many small pins a second get pinned through the service, compared with asking the node itself?
-Method: distinct raw blocks put to the node with pin=false; then wrk sends one `pin/add?arg=CID` for each, on 32
-keep-alive connections, and every answer must be a 200. Direct and through the service in turns, on the same node, a
-set of blocks each; beside that with one connection, for the cost of a lone pin.
+Method: distinct raw blocks put to the node with pin=false; then one `pin/add?arg=CID` is sent for each, on 32
+keep-alive connections, and every answer must be a clean 200. Direct and through the service in turns, on the same
+node, a set of blocks each; beside that with one connection, for the cost of a lone pin.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ from collections.abc import Callable
 from statistics import median
 
 from benchmarks.common import Stage, arguments, cpu_seconds, interleave, pid_of, ratio
-from benchmarks.load import Address, wrk_each
+from benchmarks.each import Address, post_each
 from benchmarks.report import Row, report
 from compat_tests.harness.http import multipart, post
 from compat_tests.harness.kubo import KuboNode
 
 CONNECTIONS = 32
 A_PUT = 500
-LIMIT = 120.0
 
 
 def put_blocks(node: KuboNode, number: int) -> list[str]:
@@ -50,7 +49,7 @@ def main() -> None:
             def run() -> float:
                 paths = [f"/api/v0/pin/add?arg={cid}" for cid in put_blocks(node, size)]
                 before = cpu_seconds(pid_of(service))
-                rate = wrk_each(stage, address, paths, connections=connections, limit=LIMIT).rate
+                rate = post_each(address, paths, connections=connections)
                 if address == service.address and connections > 1:
                     used.append((cpu_seconds(pid_of(service)) - before) / size * 1000)
                 return rate
