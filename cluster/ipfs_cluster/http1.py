@@ -17,8 +17,10 @@ LINE_LIMIT = 8 * 1024
 
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\r\n\x00]*)?")
-_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n\x00]*)?\r\n")
+_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*|;[^\r\n\x00]*)\r\n")
+LENGTH = re.compile(r"[0-9]{1,18}")
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
 
 Fields = tuple[tuple[str, str], ...]
 
@@ -43,6 +45,10 @@ class ResponseHead:
     def get(self, name: str) -> str | None:
         """The first value of a field; name in lower case."""
         return next((value for field, value in self.fields if field.lower() == name), None)
+
+    def all(self, name: str) -> list[str]:
+        """All values of a field; name in lower case."""
+        return [value for field, value in self.fields if field.lower() == name]
 
 
 def parse_response_head(data: bytes | bytearray) -> ResponseHead | None:
@@ -141,6 +147,8 @@ class BodyReader:
         if self._line:
             line = bytes(self._line) + line
             self._line.clear()
+        if len(line) > LINE_LIMIT:
+            raise ProtocolError("chunk line too long")
         self._line_end(line)
         return stop
 
@@ -161,6 +169,8 @@ class BodyReader:
             if not line.endswith(b"\r\n") or len(self.trailers) > 64:
                 raise ProtocolError("bad trailer")
             ((name, value),) = parse_fields([line[:-2]])
+            if name.lower() in _FRAMING:
+                raise ProtocolError("framing in a trailer")
             self.trailers = {**self.trailers, name.lower(): value.encode("latin-1").decode("utf-8", "replace")}
 
 
@@ -171,20 +181,18 @@ def response_body(head: ResponseHead, method: str) -> BodyReader:
     """How the body after a response head is framed. Raises ProtocolError."""
     if method == "HEAD" or head.status in (204, 304) or head.status < 200:
         return BodyReader(0)
-    coding = head.get("transfer-encoding")
-    if coding is not None:
-        if coding.lower() != "chunked":
-            raise ProtocolError(f"unknown transfer coding {coding!r}")
+    codings, lengths = head.all("transfer-encoding"), head.all("content-length")
+    if codings:
+        if lengths or len(codings) > 1 or codings[0].lower() != "chunked":
+            raise ProtocolError(f"unknown transfer coding {codings!r}, or a length beside it")
         return BodyReader(None, chunked=True)
-    length = head.get("content-length")
-    if length is None:
+    if not lengths:
         return BodyReader(None)
-    if not (length.isascii() and length.isdigit()):
-        raise ProtocolError(f"bad Content-Length {length!r}")
-    return BodyReader(int(length))
+    if len(set(lengths)) > 1 or LENGTH.fullmatch(lengths[0]) is None:
+        raise ProtocolError(f"bad Content-Length {lengths[0][:40]!r}")
+    return BodyReader(int(lengths[0]))
 
 
 def keeps_alive(head: ResponseHead) -> bool:
     """True when the connection may be used again after this response's body has ended."""
-    connection = (head.get("connection") or "").lower()
-    return not head.http10 and "close" not in connection
+    return not head.http10 and "close" not in ",".join(head.all("connection")).lower()

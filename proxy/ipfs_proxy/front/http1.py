@@ -2,7 +2,8 @@
 
 What can be understood in two ways is refused, because the daemon behind might understand the other one: two lengths,
 a length with a transfer coding, folded lines, bare LF, white space before the colon. h11 is the oracle in tests:
-what is accepted here, h11 accepts with the same meaning.
+what is accepted here, h11 accepts with the same meaning; but empty lines before a request, and raw bytes above 0x7f
+in a target, are taken as Go takes them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from ipfs_cluster.http1 import HEAD_LIMIT, BodyReader, Fields, ProtocolError, parse_fields
+from ipfs_cluster.http1 import HEAD_LIMIT, LENGTH, BodyReader, Fields, ProtocolError, parse_fields
 
 __all__ = [
     "HEAD_LIMIT",
@@ -25,7 +26,6 @@ __all__ = [
 ]
 
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP/1\.([01])")
-_LENGTH = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def find_head(data: bytearray) -> bytes | None:
     if end < 0:
         if len(data) > HEAD_LIMIT:
             raise ProtocolError("request head too large")
-        if b"\n" in data and re.search(rb"(?<!\r)\n", data):
+        if data.count(b"\n") != data.count(b"\r\n"):
             raise ProtocolError("line without CR")
         return None
     if end + 4 > HEAD_LIMIT:
@@ -84,12 +84,11 @@ def parse_request_head(head: bytes) -> RequestHead:
         raise ProtocolError("the request target must be a path")
     fields = parse_fields(lines)
     headers = _joined(fields)
-    if not http10 and sum(name.lower() == "host" for name, _ in fields) != 1:
+    hosts = sum(name.lower() == "host" for name, _ in fields)
+    if hosts > 1 or (hosts == 0 and not http10):
         raise ProtocolError("exactly one Host header is required")
     length, chunked = _framing(fields, headers, http10=http10)
     path, _, query = target.partition("?")
-    connection = headers.get("connection", "").lower()
-    options = {token.strip() for token in connection.split(",")}
     return RequestHead(
         method,
         target,
@@ -101,8 +100,8 @@ def parse_request_head(head: bytes) -> RequestHead:
         chunked,
         http10,
         # HTTP/1.0 keep-alive is not offered: its responses have no framing but the end of the connection.
-        keep_alive=not http10 and "close" not in options,
-        expects_continue=not http10 and headers.get("expect", "").lower() == "100-continue",
+        keep_alive=not http10 and "close" not in _tokens(headers, "connection"),
+        expects_continue=not http10 and "100-continue" in _tokens(headers, "expect"),
     )
 
 
@@ -112,6 +111,10 @@ def _joined(fields: Fields) -> Mapping[str, str]:
         key = name.lower()
         joined[key] = f"{joined[key]}, {value}" if key in joined else value
     return MappingProxyType(joined)
+
+
+def _tokens(headers: Mapping[str, str], name: str) -> set[str]:
+    return {token.strip(" \t") for token in headers.get(name, "").lower().split(",")}
 
 
 def _framing(fields: Fields, headers: Mapping[str, str], *, http10: bool) -> tuple[int | None, bool]:
@@ -124,7 +127,7 @@ def _framing(fields: Fields, headers: Mapping[str, str], *, http10: bool) -> tup
         return None, True
     if length is None:
         return 0, False
-    if sum(name.lower() == "content-length" for name, _ in fields) != 1 or _LENGTH.fullmatch(length) is None:
+    if sum(name.lower() == "content-length" for name, _ in fields) != 1 or LENGTH.fullmatch(length) is None:
         raise ProtocolError("bad Content-Length")
     return int(length), False
 
