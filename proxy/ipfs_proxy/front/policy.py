@@ -73,7 +73,10 @@ class Policy:
         if origin and not self._origin_allowed(origin):
             return False
         if referer:
-            parts = urlsplit(referer)
+            try:
+                parts = urlsplit(referer)
+            except ValueError:
+                return False
             return self._origin_allowed(f"{parts.scheme}://{parts.netloc}")
         return bool(origin) or not browser
 

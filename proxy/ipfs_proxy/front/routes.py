@@ -6,9 +6,11 @@ import enum
 import posixpath
 from collections.abc import Collection
 from dataclasses import dataclass
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 API_PREFIX = "/api/v0/"
+GO_SAFE = "/$&+,:;=@"
+"""What Go leaves as it is in a path, beside letters, digits and "-_.~"."""
 
 
 class Kind(enum.Enum):
@@ -21,7 +23,9 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """name: the command ("pin/add") or, for metrics, "relay". tail: decoded segments after it. location: redirect."""
+    """name: the command ("pin/add") or, for metrics, "relay". tail: decoded segments after it. location: where a
+    redirect goes, as it is on the wire.
+    """
 
     kind: Kind
     name: str = "relay"
@@ -37,10 +41,12 @@ def route(method: str, raw_path: str, query: str, commands: Collection[str]) -> 
     as Go's mux does, so that `//` cannot get round the table. One segment after a command is its first
     argument, a trailing slash an empty one (seen on Kubo 0.43).
     """
+    if not raw_path.isascii():
+        raw_path = quote(raw_path, safe="/%", encoding="latin-1")
     path = unquote(raw_path, errors="surrogateescape")
     clean = _clean(path)
     if clean != path and method == "POST":
-        location = clean + ("?" + query if query else "")
+        location = quote(clean, GO_SAFE, errors="surrogateescape") + ("?" + query if query else "")
         return Route(Kind.REDIRECT, path=path, location=location)
     if method == "POST" and path.startswith(API_PREFIX):
         rest = path[len(API_PREFIX) :].split("/")
@@ -48,8 +54,12 @@ def route(method: str, raw_path: str, query: str, commands: Collection[str]) -> 
             name = "/".join(rest[:size])
             # More than one segment after the command: the daemon knows no such command (404).
             if name in commands and len(rest) <= size + 1:
-                return Route(Kind.COMMAND, name, path, tuple(rest[size:]))
+                return Route(Kind.COMMAND, name, path, tuple(_text(segment) for segment in rest[size:]))
     return Route(Kind.RELAY, path=path)
+
+
+def _text(segment: str) -> str:
+    return segment if segment.isascii() else segment.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _clean(path: str) -> str:

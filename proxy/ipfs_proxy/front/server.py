@@ -288,8 +288,7 @@ class Server:
         if isinstance(verdict, Refuse):
             return Plan(head, found, verdict, "", b"")
         if found.kind is Kind.REDIRECT:
-            location = found.location.encode("utf-8", "surrogateescape").decode("latin-1")
-            return Plan(head, found, Refuse(307, {"Location": location}, b""), "", b"")
+            return Plan(head, found, Refuse(307, {"Location": found.location}, b""), "", b"")
         if found.kind is Kind.COMMAND and self._commands[found.name].relayed(head.query):
             found = Route(Kind.RELAY, found.name, found.path)
         upstream = b"" if found.kind is Kind.COMMAND else self._upstream_head(head, verdict)
