@@ -83,7 +83,7 @@ def error_body(message: str, encoding: str) -> bytes:
     if encoding == "xml":
         escaped = message.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         escaped = escaped.replace('"', "&#34;").replace("'", "&#39;")
-        return f"<Error><Message>{escaped}</Message><Code>0</Code></Error>".encode()
+        return f"<Error><Message>{escaped}</Message><Code>0</Code></Error>".encode("utf-8", "replace")
     return gojson.value({"Message": message, "Code": 0, "Type": "error"})
 
 
@@ -143,8 +143,10 @@ async def with_body_arguments(request: Request, params: Params) -> Params:
 async def _body_lines(request: Request, boundary: bytes) -> AsyncIterator[str]:
     parser = MultipartParser(boundary)
     rest = b""
+    began = False
     async for data in request.body:
         for event in parser.feed(data):
+            began = True
             if isinstance(event, bytes):
                 *lines, rest = (rest + event).split(b"\n")
                 if len(rest) > LINE_LIMIT:
@@ -155,6 +157,9 @@ async def _body_lines(request: Request, boundary: bytes) -> AsyncIterator[str]:
                 if rest:
                     yield rest.removesuffix(b"\r").decode("utf-8", "replace")
                 return
+    if began:
+        # The last line may be half a one, and others may be missing.
+        raise MultipartError("unexpected EOF")
 
 
 def bare_cid(argument: str) -> Cid | None:

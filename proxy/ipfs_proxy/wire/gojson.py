@@ -7,17 +7,18 @@ import re
 from typing import Any
 
 _ESCAPE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
-_SPECIAL = re.compile("[<>&\u2028\u2029]")
+_SPECIAL = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
 
 
 def string(text: str) -> str:
-    """A JSON string literal."""
-    literal = json.dumps(text, ensure_ascii=False)
-    return _SPECIAL.sub(lambda match: _ESCAPE[match[0]], literal)
+    """A JSON string literal. What was no UTF-8 (lone surrogates here) is U+FFFD, escaped, as Go writes it."""
+    return _escaped(json.dumps(text, ensure_ascii=False))
 
 
 def value(data: Any) -> bytes:
     """A value and its LF. Mappings keep their order."""
-    literal = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    literal = _SPECIAL.sub(lambda match: _ESCAPE[match[0]], literal)
-    return (literal + "\n").encode("utf-8", "replace")
+    return (_escaped(json.dumps(data, ensure_ascii=False, separators=(",", ":"))) + "\n").encode()
+
+
+def _escaped(literal: str) -> str:
+    return _SPECIAL.sub(lambda match: _ESCAPE.get(match[0], "\\ufffd"), literal)

@@ -10,14 +10,19 @@ import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, unquote_plus
 
 HEADERS_LIMIT = 16 * 1024
 """Bytes of one part's headers; Go's reader allows 10 MB in total, real clients send some hundred."""
 
-DIRECTORY_TYPES = frozenset({"application/x-directory", "multipart/form-data", "multipart/mixed"})
-_BOUNDARY = re.compile(r';\s*boundary\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;]+))', re.IGNORECASE)
-_PARAMETER = re.compile(r';\s*([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;]*))')
+FORM_DATA = "multipart/form-data"
+DIRECTORY_TYPES = frozenset({"application/x-directory", FORM_DATA})
+_PARAMETER = re.compile(r';\s*([\w-]+\*?)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;]*))')
+_ESCAPED = re.compile(r'\\([()<>@,;:\\"/\[\]?=])')
+_BAD_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
+
+
+_AFTER_DELIMITER = (b" ", b"\t", b"\r", b"\n")
 
 
 class MultipartError(Exception):
@@ -48,12 +53,10 @@ Event = Part | bytes | PartEnd
 
 def boundary_of(content_type: str) -> bytes | None:
     """The boundary of a multipart Content-Type; None when it is no multipart/form-data or has none."""
-    if not content_type.lower().startswith("multipart/form-data"):
+    if _media_type(content_type) != FORM_DATA:
         return None
-    match = _BOUNDARY.search(content_type)
-    if match is None:
-        return None
-    return (_unquote(match[1]) if match[1] is not None else match[2]).encode("latin-1", "replace")
+    boundary = _parameters(content_type).get("boundary")
+    return boundary.encode("latin-1", "replace") if boundary else None
 
 
 class MultipartParser:
@@ -88,28 +91,22 @@ class MultipartParser:
         inside = self._state == "content"
         at = self._buffer.find(self._delimiter)
         if at < 0:
-            safe = len(self._buffer) - len(self._delimiter) + 1
-            if safe <= 0:
-                return None
-            piece = bytes(self._buffer[:safe])
-            del self._buffer[:safe]
-            return [piece] if inside else []
+            return self._content(len(self._buffer) - len(self._delimiter) + 1, inside=inside)
         after = at + len(self._delimiter)
+        delimits = self._delimits(after)
+        if delimits is False:
+            return self._content(after, inside=inside)
         line_end = self._buffer.find(b"\n", after)
-        tail = bytes(self._buffer[after : after + 2])
-        if tail != b"--" and (len(tail) < 2 or line_end < 0):
+        last = self._buffer.startswith(b"--", after)
+        if delimits is None or (line_end < 0 and not last):
             if len(self._buffer) - after > HEADERS_LIMIT:
                 raise MultipartError("multipart: delimiter line too long")
-            if not (inside and at):
-                return None
             # Hand out what is certain; the delimiter stays.
-            piece = bytes(self._buffer[:at])
-            del self._buffer[:at]
-            return [piece]
+            return self._content(at, inside=inside)
         events: list[Event] = [bytes(self._buffer[:at])] if inside and at else []
         if inside:
             events.append(PartEnd())
-        if tail == b"--":
+        if last:
             self._state = "epilogue"
             self.finished = True
             self._buffer.clear()
@@ -118,6 +115,22 @@ class MultipartParser:
             self._state = "headers"
             del self._buffer[: line_end + 1]
         return events
+
+    def _delimits(self, after: int) -> bool | None:
+        """Whether what ends here is a delimiter or only begins like one, as Go tells them apart; None when more bytes
+        are needed."""
+        tail = bytes(self._buffer[after : after + 2])
+        if tail[:1] in _AFTER_DELIMITER or tail == b"--":
+            return True
+        return None if tail in (b"", b"-") else False
+
+    def _content(self, size: int, *, inside: bool) -> list[Event] | None:
+        """So many bytes are content, or preamble."""
+        if size <= 0:
+            return None
+        piece = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return [piece] if inside else []
 
     def _headers(self) -> list[Event] | None:
         if self._buffer.startswith(b"\r\n"):
@@ -139,7 +152,10 @@ class MultipartParser:
         start = bytes(self._buffer[: len(self._delimiter)])
         if len(start) < len(self._delimiter) and self._delimiter.startswith(start):
             return None
-        if start != self._delimiter:
+        delimits = start == self._delimiter and self._delimits(len(start))
+        if delimits is None:
+            return None
+        if not delimits:
             del self._buffer[:2]
         self._state = "content"
         return []
@@ -150,23 +166,35 @@ def _part(block: bytes) -> Part:
     for line in block.decode("utf-8", "surrogateescape").split("\r\n"):
         name, _, value = line.partition(":")
         headers.setdefault(name.strip().lower(), value.strip())
-    disposition = headers.get("content-disposition", "")
-    parameters = {
-        match[1].lower(): _unquote(match[2]) if match[2] is not None else match[3]
-        for match in _PARAMETER.finditer(disposition)
-    }
+    parameters = _parameters(headers.get("content-disposition", ""))
     filename = parameters.get("filename")
-    content_type = headers.get("content-type", "").split(";")[0].strip().lower()
+    content_type = _media_type(headers.get("content-type", ""))
     return Part(None if filename is None else _clean(filename), parameters.get("name", ""), content_type)
 
 
-def _unquote(text: str) -> str:
-    return re.sub(r"\\(.)", r"\1", text)
+def _media_type(value: str) -> str:
+    return value.partition(";")[0].strip().lower()
+
+
+def _parameters(value: str) -> dict[str, str]:
+    """What follows the first ";", names in lower case: `name=token`, `name="text"`, `name*=utf-8''text`."""
+    found = {}
+    for match in _PARAMETER.finditer(value):
+        name, quoted, token = match[1].lower(), match[2], match[3]
+        text = token if quoted is None else _ESCAPED.sub(r"\1", quoted)
+        if name.endswith("*"):
+            charset, _, rest = text.partition("'")
+            if charset.lower() not in ("utf-8", "us-ascii"):
+                continue
+            name, text = name[:-1], unquote(rest.partition("'")[2], errors="surrogateescape")
+        found[name] = text
+    return found
 
 
 def _clean(filename: str) -> str:
-    """As Kubo: query-unescaped, cleaned as an absolute path, without the leading slash."""
-    path = unquote_plus(filename, errors="surrogateescape")
+    """As Kubo: query-unescaped (if that can be done), cleaned as an absolute path, without the leading slash."""
+    bad = _BAD_PERCENT.search(filename)
+    path = filename if bad else unquote_plus(filename, errors="surrogateescape")
     return posixpath.normpath("/" + path).lstrip("/")
 
 

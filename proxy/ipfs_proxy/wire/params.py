@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import unquote_plus
+from urllib.parse import quote, unquote_plus
 
 Value = bool | int | float | str
 
@@ -82,11 +82,21 @@ class Params:
         return parse_duration(value) if value else None
 
 
+_BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
+_ASCII = "".join(map(chr, range(0x21, 0x7F)))
+
+
 def parse_query(query: str) -> list[tuple[str, str]]:
-    """The pairs of a query string, in order; a key without "=" has the value ""."""
+    """The pairs of a query string, in order; a key without "=" has the value "".
+
+    query: raw, its bytes above 0x7f as latin-1 (they are UTF-8). Pairs that Go drops are dropped: with ";" or with a
+    "%" that escapes nothing.
+    """
+    if not query.isascii():
+        query = quote(query, safe=_ASCII, encoding="latin-1")
     pairs = []
     for item in query.split("&"):
-        if item and ";" not in item:
+        if item and ";" not in item and not ("%" in item and _BAD_ESCAPE.search(item)):
             key, _, value = item.partition("=")
             pairs.append((unquote_plus(key), unquote_plus(value)))
     return pairs
@@ -138,16 +148,29 @@ def _convert(key: str, kind: type, text: str) -> Value:
             return True
         if lowered in ("0", "f", "false"):
             return False
-    elif text:
-        try:
-            return int(text, 0)
-        except ValueError:
-            pass
+    elif (number := _integer(text)) is not None:
+        return number
     value = f'value "{text}"' if text else "empty value"
     raise BadRequest(f'could not convert {value} to type "{kind.__name__}" (for option "-{key}")')
 
 
+_OCTAL = re.compile("([+-]?)0_?([0-7].*)")
+_INTEGER = re.compile("[+-]?[0-9A-Za-z_]+")
+
+
+def _integer(text: str) -> int | None:
+    """A Go int with base 0: 42, 0x1F, 0b1, 0o17, 017, 1_000; None for what it cannot be."""
+    if _INTEGER.fullmatch(text) is None:
+        return None
+    try:
+        number = int(_OCTAL.sub(r"\1\g<2>", text), 8) if _OCTAL.fullmatch(text) else int(text, 0)
+    except ValueError:
+        return None
+    return number if -(2**63) <= number < 2**63 else None
+
+
 _UNIT = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_LONGEST = 2**63 * 1e-9
 _PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 
 
@@ -159,4 +182,6 @@ def parse_duration(text: str) -> float:
     if not body or _PART.sub("", body):
         raise ValueError(f'time: invalid duration "{text}"')
     seconds = sum(float(number) * _UNIT[unit] for number, unit in _PART.findall(body))
+    if seconds >= _LONGEST:
+        raise ValueError(f'time: invalid duration "{text}"')
     return -seconds if text.startswith("-") else seconds
