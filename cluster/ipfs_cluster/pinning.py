@@ -32,9 +32,19 @@ class Progress:
     bytes: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _GivingUp(Outcome):
+    """Said by a request that gives up the entry it created, to all who watch: whoever still waits for the entry takes
+    it over, and removes it when it gives up too."""
+
+    revision: int = 0
+    takers: list[PinCall] = field(default_factory=list)
+
+
 @dataclass(slots=True)
 class Ticket:
-    """One argument of a request. created: there was no entry before, so giving up removes it again."""
+    """One argument of a request. created: there was no entry before, so giving up removes it again; it was created by
+    this request, or by one that gave up while this one waited."""
 
     pin: Pin
     quorum: Quorum
@@ -88,11 +98,16 @@ class PinCall:
 
     def notify(self, outcome: Outcome) -> None:
         """From the hub."""
+        if isinstance(outcome, _GivingUp):
+            outcome.takers.append(self)
         if not self._tickets:
             self._early.append(outcome)
             return
         ticket = self._tickets.get(outcome.cid)
         if ticket is None or outcome.unpin:
+            return
+        if isinstance(outcome, _GivingUp):
+            ticket.created |= ticket.pin.revision == outcome.revision
             return
         ticket.seen[outcome.peer] = outcome.progress
         match outcome.event:
@@ -141,15 +156,18 @@ class PinCall:
         Arguments are judged in order, as Kubo works on them in order. Raises PinFailed for the lowest that cannot
         reach its number, after withdrawing what this request created and has not reached.
         """
-        for index, cid in enumerate(self._order):
-            quorum = self._tickets[cid].quorum
-            while (verdict := quorum.verdict()) is Verdict.WAITING:
-                self._changed.clear()
-                await self._changed.wait()
-            if verdict is Verdict.LOST:
-                await self.withdraw()
-                raise PinFailed(index, quorum.reason(self._home))
-        self._leave()
+        try:
+            for index, cid in enumerate(self._order):
+                quorum = self._tickets[cid].quorum
+                while (verdict := quorum.verdict()) is Verdict.WAITING:
+                    self._changed.clear()
+                    await self._changed.wait()
+                if verdict is Verdict.LOST:
+                    await self.withdraw()
+                    raise PinFailed(index, quorum.reason(self._home))
+        finally:
+            # Whoever is cancelled waits no longer: nobody may leave an entry to it.
+            self._leave()
 
     async def withdraw(self) -> None:
         """Give up: entries that this request created, that no one else waits for or has rewritten, and that have not
@@ -158,7 +176,7 @@ class PinCall:
         self._leave()
         removed = []
         for cid, ticket in self._tickets.items():
-            if not ticket.created or ticket.quorum.verdict() is Verdict.REACHED or self._hub.watched(cid):
+            if not ticket.created or ticket.quorum.verdict() is Verdict.REACHED or self._taken_over(ticket):
                 continue
             try:
                 await self._store.commit(
@@ -170,8 +188,13 @@ class PinCall:
         if removed:
             self._on_withdrawn(removed)
 
+    def _taken_over(self, ticket: Ticket) -> bool:
+        question = _GivingUp(self._home, ticket.pin.cid, Event.DONE, revision=ticket.pin.revision)
+        self._hub.publish(question)
+        return bool(question.takers)
+
     def _leave(self) -> None:
-        for cid in self._tickets:
+        for cid in self._order:
             self._hub.unsubscribe(cid, self)
 
 

@@ -10,6 +10,7 @@ from cluster_tests.engine.conftest import RECURSIVE, World, cid, until
 from ipfs_cluster import Wait
 from ipfs_cluster.errors import NotEnoughPeers, NotPinned, PinFailed, PinModeError, StoreUnavailable
 from ipfs_cluster.model import NodePin, PinMode, PinOptions, TrackerStatus
+from ipfs_cluster.removal import RemovalWatch
 
 NONE = PinOptions()
 
@@ -70,16 +71,50 @@ async def test_of_several_arguments_those_that_reached_their_number_stay(world: 
     assert await cluster.views.get(cid(2)) is None
 
 
-async def test_giving_up_keeps_a_pin_that_was_there_before_or_that_another_waits_for(world: World) -> None:
-    cluster = await world.start()
+def hold_everywhere(world: World, number: int) -> None:
     for node in world.nodes:
-        node.hold[cid(1)] = asyncio.Event()
+        node.hold[cid(number)] = asyncio.Event()
+
+
+async def test_giving_up_leaves_the_entry_to_who_still_waits_and_the_last_one_removes_it(world: World) -> None:
+    cluster = await world.start()
+    hold_everywhere(world, 1)
     first = await cluster.pin([(cid(1), NONE)])
     second = await cluster.pin([(cid(1), NONE)])
-    await first.withdraw()
-    assert await cluster.views.get(cid(1)) is not None, "the second request still waits"
+    third = await cluster.pin([(cid(1), NONE)])
     await second.withdraw()
-    assert await cluster.views.get(cid(1)) is not None, "the second did not create it"
+    await first.withdraw()
+    assert await cluster.views.get(cid(1)) is not None, "the third request still waits"
+    await third.withdraw()
+    assert await cluster.views.get(cid(1)) is None, "all were told that it failed"
+
+
+async def test_giving_up_keeps_a_pin_that_was_there_before_or_was_rewritten(world: World) -> None:
+    cluster = await world.start()
+    hold_everywhere(world, 1)
+    hold_everywhere(world, 2)
+    await (await cluster.pin([(cid(1), NONE)], wait=Wait.ACCEPTED)).wait()
+    await (await cluster.pin([(cid(1), NONE)])).withdraw()
+    assert await cluster.views.get(cid(1)) is not None
+    call = await cluster.pin([(cid(2), NONE)])
+    await (await cluster.pin([(cid(2), PinOptions(name="mine"))], wait=Wait.ACCEPTED)).wait()
+    await call.withdraw()
+    assert await cluster.views.get(cid(2)) is not None
+
+
+async def test_who_stopped_waiting_or_waits_for_a_removal_is_left_nothing(world: World) -> None:
+    cluster = await world.start()
+    hold_everywhere(world, 1)
+    first = await cluster.pin([(cid(1), NONE)])
+    second = await cluster.pin([(cid(1), NONE)])
+    waiting = asyncio.ensure_future(second.wait())  # noqa: TID251 - awaited below
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    watch = RemovalWatch(cluster._hub, [cid(1)])
+    await first.withdraw()
+    assert await cluster.views.get(cid(1)) is None
+    del watch, second
 
 
 async def test_a_caller_that_just_leaves_withdraws_nothing(world: World) -> None:

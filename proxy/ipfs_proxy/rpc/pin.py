@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from math import inf
+from typing import TypeVar
 
 from ipfs_cluster import Cid, Cluster, PinCall, Progress, UpdateCall
 from ipfs_cluster.cid import text as cid_text
@@ -17,7 +19,11 @@ from ipfs_proxy.rpc.run import Answer, CidText, bare_cid, command
 from ipfs_proxy.wire import gojson
 from ipfs_proxy.wire.params import BadRequest, Option, Params
 
+T = TypeVar("T")
+
 PROGRESS_INTERVAL = 0.5
+SETTLE = 5.0
+"""Seconds that pin/rm waits at most for the nodes to let go."""
 ARGUMENT = "ipfs-path"
 TYPES = ("direct", "indirect", "recursive", "all")
 
@@ -91,9 +97,10 @@ class PinCommands:
         wait = wait_option(params.extra)
         call: PinCall | None = None
         try:
-            async with asyncio.timeout(params.timeout):
+            async with asyncio.timeout(params.timeout) as deadline:
                 resolved, failure = await self._resolved(params.arguments)
-                call = await self._cluster.pin([(cid, options) for cid in resolved], wait=wait)
+                batch = [(cid, options) for cid in resolved]
+                call = await _whole(deadline, lambda: self._cluster.pin(batch, wait=wait))
                 if params.flag("progress"):
                     await self._with_progress(call, answer)
                 else:
@@ -134,9 +141,11 @@ class PinCommands:
     async def rm(self, request: Request, params: Params, answer: Answer) -> None:
         """In argument order; the first that fails ends it, earlier ones stay removed."""
         show = CidText(params)
-        async with _deadline(params):
+        async with _deadline(params) as deadline:
             resolved, failure = await self._resolved(params.arguments)
-            outcome = await self._cluster.unpin([(cid, params.flag("recursive")) for cid in resolved])
+            batch = [(cid, params.flag("recursive")) for cid in resolved]
+            settle = min(SETTLE, _remaining(deadline))
+            outcome = await _whole(deadline, lambda: self._cluster.unpin(batch, settle=settle))
         if outcome.error is not None:
             if isinstance(outcome.error, PinModeError):
                 # In the CID's own base, as Kubo prints it here.
@@ -155,15 +164,16 @@ class PinCommands:
     async def update(self, request: Request, params: Params, answer: Answer) -> None:
         """Pin the new where the old is, then drop the old."""
         show = CidText(params)
-        async with _deadline(params):
-            old, new = [await self._resolve(argument) for argument in params.arguments[:2]]
-            call = await self._cluster.update(old, new, unpin=params.flag("unpin"))
-            try:
+        call: UpdateCall | None = None
+        try:
+            async with asyncio.timeout(params.timeout) as deadline:
+                old, new = [await self._resolve(argument) for argument in params.arguments[:2]]
+                call = await _whole(deadline, lambda: self._cluster.update(old, new, unpin=params.flag("unpin")))
                 await call.wait()
-            except asyncio.CancelledError:
-                if asyncio.current_task().cancelling() == 0:  # type: ignore[union-attr]
-                    await call.withdraw()
-                raise
+        except TimeoutError:
+            if call is not None:
+                await call.withdraw()
+            raise DeadlineExceeded from None
         if answer.encoding == "text":
             await answer.single(f"updated {show(old)} to {show(new)}\n".encode())
         else:
@@ -297,14 +307,36 @@ class _deadline:  # noqa: N801 - used as a statement
     def __init__(self, params: Params) -> None:
         self._timeout = asyncio.timeout(params.timeout)
 
-    async def __aenter__(self) -> None:
-        await self._timeout.__aenter__()
+    async def __aenter__(self) -> asyncio.Timeout:
+        return await self._timeout.__aenter__()
 
-    async def __aexit__(self, *error: object) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, *error: object) -> None:
         try:
-            await self._timeout.__aexit__(*error)  # type: ignore[arg-type]
+            await self._timeout.__aexit__(kind, *error)  # type: ignore[arg-type]
         except TimeoutError:
             raise DeadlineExceeded from None
+        if kind is TimeoutError:
+            raise DeadlineExceeded from None
+
+
+def _remaining(deadline: asyncio.Timeout) -> float:
+    """Seconds until the deadline; without one, for ever."""
+    when = deadline.when()
+    return inf if when is None else max(when - asyncio.get_running_loop().time(), 0.0)
+
+
+async def _whole(deadline: asyncio.Timeout, work: Callable[[], Awaitable[T]]) -> T:
+    """What commits is begun before the deadline or not at all, and never cut short by it: nobody would know whether
+    it took place, and so nobody could undo it. The deadline holds again afterwards.
+    """
+    when = deadline.when()
+    if not _remaining(deadline):
+        raise TimeoutError
+    deadline.reschedule(None)
+    try:
+        return await work()
+    finally:
+        deadline.reschedule(when)
 
 
 __all__ = ["NAME_LIMIT", "BadRequest", "PinCommands", "pin_commands"]
