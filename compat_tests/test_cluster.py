@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from compat_tests.harness.http import multipart, post
 from compat_tests.harness.kubo import KuboNode
 from compat_tests.harness.process import eventually
 from compat_tests.harness.service import Service
+from ipfs_cluster.cid import from_bytes, text
 
 
 def add(service: Service, content: bytes, query: str = "") -> str:
@@ -157,3 +159,28 @@ def test_ctl_shows_peers_pins_and_status(cluster: Service) -> None:
     refused = cluster.ctl("pin", "ls", "nonsense")
     assert refused.returncode == 2
     assert "error decoding Cid" in refused.stdout
+
+
+def test_a_deadline_leaves_nothing_however_short_and_whoever_else_waited(cluster: Service) -> None:
+    missing = "QmVQ5gFjHwkRRhJXhFXXwHhMxZ1GPLEJZ6qPXGsM9pZtGF"
+    here = cluster.nodes[0].add(b"here", pin="false")
+    assert cluster.rpc("pin/add", ("arg", here)).status == 200
+    for timeout in ("0s", "1ns", "1ms", "3ms", "6ms", "20ms"):
+        assert cluster.rpc("pin/add", ("arg", missing), ("timeout", timeout)).status == 500
+        assert set(cluster.pins()) == {here}, timeout
+    assert cluster.rpc("pin/update", ("arg", here), ("arg", missing), ("timeout", "500ms")).status == 500
+    assert set(cluster.pins()) == {here}
+    with ThreadPoolExecutor() as clients:
+        waiting = [
+            clients.submit(cluster.rpc, "pin/add", ("arg", missing), ("timeout", t)) for t in ("1s", "1500ms", "600ms")
+        ]
+    assert [answer.result().status for answer in waiting] == [500, 500, 500]
+    assert set(cluster.pins()) == {here}, "the last one to give up removes it"
+
+
+def test_pins_that_no_node_can_get_do_not_keep_others_waiting(cluster: Service) -> None:
+    here = cluster.nodes[0].add(b"here too", pin="false")
+    absent = [text(from_bytes(b"\x12\x20" + bytes([i]) * 32)) for i in range(15)]
+    answer = cluster.rpc("pin/add", *[("arg", cid) for cid in absent], ("wait", "accepted"))
+    assert answer.status == 200, answer.text
+    assert cluster.rpc("pin/add", ("arg", here), ("timeout", "10s")).status == 200

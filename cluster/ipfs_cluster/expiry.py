@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
+from ipfs_cluster.errors import ClusterError
 from ipfs_cluster.model import Pin
 from ipfs_cluster.ports import Clock, Store
 from ipfs_cluster.tasks import sleep_or_event
 
+log = logging.getLogger(__name__)
+
 PAGE = 100
+STORE_PAUSE = 10.0
+"""Seconds to wait after the store refused a removal."""
 LONGEST_SLEEP = 60.0
 """Seconds after which the wall clock is looked at again, since it may have jumped."""
 
@@ -31,11 +37,19 @@ class Expiry:
         """Remove what has expired, then wait for the next."""
         while True:
             self._wake.clear()
-            now = self._clock.time()
-            for pin in await self._store.expiring(now, PAGE):
-                await self._remove(pin)
-            following = await self._store.next_expiry()
+            try:
+                following = await self._round()
+            except ClusterError as error:
+                log.error("expired pins cannot be removed now: %s", error)
+                await self._clock.sleep(STORE_PAUSE)
+                continue
             if following is None:
                 await self._wake.wait()
             elif (wait := following - self._clock.time()) > 0:
                 await sleep_or_event(self._clock, min(wait, LONGEST_SLEEP), self._wake)
+
+    async def _round(self) -> float | None:
+        """Remove what has expired; when the next one expires."""
+        for pin in await self._store.expiring(self._clock.time(), PAGE):
+            await self._remove(pin)
+        return await self._store.next_expiry()

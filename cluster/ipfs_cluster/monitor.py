@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from ipfs_cluster.errors import NodeError, NodeUnreachable
+from ipfs_cluster.errors import ClusterError, NodeError, NodeUnreachable
 from ipfs_cluster.model import Metric, NodeInfo, PeerId
 from ipfs_cluster.ports import Clock, Node
 from ipfs_cluster.tasks import sleep_or_event
@@ -108,11 +108,18 @@ class Monitor:
         except NodeError as error:
             self._down(f"the node refused a ping: {error}")
             return
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            self._down(f"what answers there is no IPFS node: {type(error).__name__}: {error}")
+            return
         if reason := self._refuse(info):
             self._down(reason)
             return
         self._measure(info, max(space.free - self._settings.reserve, 0))
-        await self._up(info)
+        try:
+            await self._up(info)
+        except ClusterError as error:
+            # The next ping tells again that the node came, until everybody could take note of it.
+            self._down(f"the node answers, but cannot be taken into service: {error}")
 
     async def _up(self, info: NodeInfo) -> None:
         state = self.state

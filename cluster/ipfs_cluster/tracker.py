@@ -26,11 +26,18 @@ log = logging.getLogger(__name__)
 
 STORE_PAUSE = 1.0
 """Seconds to wait after the store refused a write before its rows are tried again."""
+PATIENCE = 2.0
+"""Seconds without growth after which a pin attempt only waits: it then keeps no other work from being started."""
+WAITING = 100
+"""Attempts that may wait on a node at once; the one that has waited longest makes room for other work."""
+RESERVE = 5
+"""One in this many places is kept for what is asked for now while old failures are tried again."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackerSettings:
-    """concurrent: node calls at once. pin_timeout: stall limit of a pin; unpin_timeout: of an unpin (seconds)."""
+    """concurrent: node calls at once, not counting pins that only wait for content. pin_timeout: stall limit of a pin;
+    unpin_timeout: of an unpin (seconds)."""
 
     concurrent: int = 10
     pin_timeout: float = 120.0
@@ -45,10 +52,16 @@ class _Operation:
     task: asyncio.Task[None] | None = None
     since: float = 0.0
     progress: PinProgress = PinProgress()
+    grew: float = 0.0
+    making_room: bool = False
 
     @property
     def unpin(self) -> bool:
         return self.work.status in WANTS_UNPIN
+
+    def waits(self, now: float) -> bool:
+        """Nothing has come for a while: nobody reachable seems to have the content."""
+        return not self.unpin and now - self.grew >= PATIENCE
 
 
 class Tracker:
@@ -78,6 +91,7 @@ class Tracker:
         self._operations = TaskSet()
         self._more = True
         self._retry_at = inf
+        self._retrying = False
         self._foreign = True
 
     # --- what others tell the tracker ---
@@ -151,8 +165,11 @@ class Tracker:
                 self._wake.clear()
                 if self._clock.time() >= self._retry_at:
                     self._more = True
-                if self._free > 0 and self._more:
-                    await self._start_due()
+                if self._free_for_queue > 0 and self._more:
+                    try:
+                        await self._start_due()
+                    except ClusterError as error:
+                        await self._store_refused(error)
                 else:
                     await self._idle_until_woken()
         finally:
@@ -160,18 +177,25 @@ class Tracker:
 
     @property
     def _free(self) -> int:
-        return self._settings.concurrent - len(self._running)
+        now = self._clock.monotonic()
+        return self._settings.concurrent - sum(not operation.waits(now) for operation in self._running.values())
+
+    @property
+    def _free_for_queue(self) -> int:
+        return self._free - (self._settings.concurrent // RESERVE if self._retrying else 0)
 
     async def _start_due(self) -> None:
         """Start as many due rows as fit; afterwards it is known whether there are more, and when the next is due."""
-        free = self._free
+        free = self._free_for_queue
         now = self._clock.time()
         self._more = False
         works = await self._store.due(self.peer, now, free, frozenset(self._running))
-        self._more = self._more or len(works) >= free
-        for work in works:
-            if work.status not in WANTS_UNPIN or self._may_unpin.is_set():
-                self._start(work, known=False)
+        self._retrying = any(work.attempts for work in works)
+        allowed = [work for work in works if work.status not in WANTS_UNPIN or self._may_unpin.is_set()]
+        # Removals that may not begin yet are no reason to look again at once: `allow_unpin` wakes.
+        self._more = self._more or (len(works) >= free and bool(allowed))
+        for work in allowed:
+            self._start(work, known=False)
         if not self._more:
             self._retry_at = await self._store.next_due(self.peer, now) or inf
 
@@ -179,12 +203,26 @@ class Tracker:
         if work.cid in self._running or self._free <= 0:
             self._more = True
             return
-        operation = _Operation(work, since=self._clock.time(), known=known)
+        if len(self._running) >= self._settings.concurrent + WAITING:
+            self._make_room()
+        operation = _Operation(work, since=self._clock.time(), known=known, grew=self._clock.monotonic())
         self._running[work.cid] = operation
         operation.task = self._operations.start(f"{self.peer} {cid_text(work.cid)}", self._attempt(operation))
 
+    def _make_room(self) -> None:
+        """End the attempt that has waited longest, as stalled: it is tried again later like any other."""
+        now = self._clock.monotonic()
+        waiting = [one for one in self._running.values() if one.waits(now) and not one.making_room]
+        longest = min(waiting, key=lambda one: one.grew, default=None)
+        if longest is not None and longest.task is not None:
+            longest.making_room = True
+            longest.task.cancel()
+
     async def _idle_until_woken(self) -> None:
-        if self._retry_at == inf or self._free <= 0:
+        if self._more and self._running:
+            # No place is free now; in a while one of those who hold them may only be waiting.
+            await sleep_or_event(self._clock, PATIENCE, self._wake)
+        elif self._retry_at == inf:
             await self._wake.wait()
         else:
             await sleep_or_event(self._clock, max(self._retry_at - self._clock.time(), 0.05), self._wake)
@@ -194,7 +232,7 @@ class Tracker:
     async def _attempt(self, operation: _Operation) -> None:
         """One row from start to its durable end. A cancelled attempt leaves the row to whatever replaced it."""
         try:
-            ended = await self._perform(operation)
+            ended = await self._until_room_is_needed(operation)
             if ended is not None:
                 await self._record(operation, *ended)
         except ClusterError as error:
@@ -203,6 +241,19 @@ class Tracker:
             del self._running[operation.work.cid]
             if self._more:
                 self._wake.set()
+
+    async def _until_room_is_needed(self, operation: _Operation) -> tuple[Event, str] | None:
+        try:
+            return await self._perform(operation)
+        except asyncio.CancelledError:
+            task = operation.task
+            if not operation.making_room or task is None or task.cancelling() > 1:
+                raise
+            task.uncancel()
+            waited = self._clock.monotonic() - operation.grew
+            return Event.STALLED, f"no new block for {waited:.0f}s; given up for a while as other pins need the node"
+        finally:
+            operation.grew = inf  # over: what follows is writing it down, which nothing may interrupt
 
     async def _perform(self, operation: _Operation) -> tuple[Event, str] | None:
         """The node calls; how they ended, or None when the row is gone and there is nothing to write down."""
@@ -236,6 +287,7 @@ class Tracker:
         def on_progress(nodes: int, size: int) -> None:
             if (nodes, size) != (operation.progress.nodes, operation.progress.bytes):
                 operation.progress = PinProgress(nodes, size, self._clock.time())
+                operation.grew = self._clock.monotonic()
 
         await self._node.pin(work.cid, work.mode, work.name, on_progress, self._settings.pin_timeout)
 

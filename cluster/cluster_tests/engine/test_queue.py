@@ -1,0 +1,148 @@
+"""Places of the tracker: what only waits takes none, what fails keeps nothing away; what breaks is taken up again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from cluster_tests.engine.conftest import World, cid, until
+from ipfs_cluster import Wait
+from ipfs_cluster.errors import StoreUnavailable
+from ipfs_cluster.model import PeerId, PinOptions, TrackerStatus
+from ipfs_cluster.tracker import PATIENCE, WAITING, TrackerSettings
+
+NONE = PinOptions()
+PLACES = TrackerSettings().concurrent
+
+
+async def soon(world: World, probe: Callable[[], bool], what: str) -> None:
+    """Until the probe is true, a second of the clock a turn."""
+
+    def later() -> bool:
+        world.clock.advance(1.0)
+        return probe()
+
+    await until(later, what)
+
+
+async def pin_absent(world: World, count: int) -> list[int]:
+    """Accept pins that no node can get; their numbers."""
+    assert world.cluster is not None
+    numbers = list(range(1000, 1000 + count))
+    await (await world.cluster.pin([(cid(n), NONE) for n in numbers], wait=Wait.ACCEPTED)).wait()
+    return numbers
+
+
+async def test_pins_that_no_node_can_get_do_not_keep_others_waiting(world: World) -> None:
+    cluster = await world.start()
+    absent = await pin_absent(world, 3 * PLACES)
+    await until(lambda: len(world.nodes[0].pin_calls) == PLACES, "all places are taken")
+    call = await cluster.pin([(cid(1), NONE)])
+    waiting = asyncio.ensure_future(call.wait())  # noqa: TID251 - awaited below
+
+    async def held_after_some_patience() -> bool:
+        world.clock.advance(PATIENCE)
+        return waiting.done()
+
+    await until(held_after_some_patience, "the pin that can be got is pinned")
+    await waiting
+    await until(lambda: all(cid(n) in world.nodes[0].pin_calls for n in absent), "the others wait side by side")
+    assert await world.status(cid(absent[0])) == [TrackerStatus.PINNING] * 3
+
+
+async def test_what_has_waited_longest_makes_room_and_is_tried_again(world: World) -> None:
+    await world.start()
+    absent = await pin_absent(world, 2 * (PLACES + WAITING))
+
+    def all_were_tried() -> bool:
+        world.clock.advance(PATIENCE)
+        return all(cid(n) in world.nodes[0].pin_calls for n in absent)
+
+    await until(all_were_tried, "every pin gets its turn")
+    rows = await world.cluster.views.status(cid(absent[0]))  # type: ignore[union-attr]
+    assert "other pins need the node" in rows[1][0].error
+    await world.network.publish(*(cid(n) for n in absent))
+
+    def pinned_at_last() -> bool:
+        world.clock.advance(100.0)
+        return world.holders(cid(absent[0])) == [0, 1, 2]
+
+    await until(pinned_at_last, "and is pinned")
+
+
+async def test_removals_that_may_not_begin_yet_do_not_keep_the_loop_busy(world: World) -> None:
+    cluster = await world.start()
+    await (await cluster.pin([(cid(n), NONE) for n in range(2 * PLACES)])).wait()
+    tracker = cluster.home.tracker
+    tracker._may_unpin.clear()
+    reads = 0
+    due = tracker._store.due
+
+    async def counted(*arguments: object) -> object:
+        nonlocal reads
+        reads += 1
+        return await due(*arguments)  # type: ignore[arg-type]
+
+    tracker._store.due = counted  # type: ignore[method-assign, assignment]
+    await cluster.unpin([(cid(n), True) for n in range(2 * PLACES)], settle=0)
+    for _ in range(500):
+        await asyncio.sleep(0)
+    assert reads < 100
+    tracker.allow_unpin(foreign=False)
+    await world.quiet()
+
+
+async def test_a_node_that_returns_while_the_store_is_full_is_taken_up_when_it_is_not(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = await world.start()
+    assert world.store is not None
+    peer = cluster.peers_by_id[PeerId("peer1")]
+    world.nodes[1].away = "down"
+    await soon(world, lambda: not peer.up, "it is seen to be away")
+
+    async def full(*arguments: object) -> int:
+        raise StoreUnavailable("disk full")
+
+    monkeypatch.setattr(world.store, "retry_now", full)
+    world.nodes[1].away = ""
+    await soon(world, lambda: "disk full" in peer.state.error, "the reason is told")
+    monkeypatch.undo()
+    await soon(world, lambda: peer.up, "it is in service again")
+
+
+async def test_something_that_is_no_node_is_an_absent_node(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nonsense() -> object:
+        raise KeyError("ID")
+
+    monkeypatch.setattr(world.nodes[1], "info", nonsense)
+    cluster = await world.start()
+    peer = cluster.peers_by_id[PeerId("peer1")]
+    assert "no IPFS node" in peer.state.error
+    monkeypatch.undo()
+    await soon(world, lambda: peer.up, "the right one is there now")
+
+
+async def test_pins_expire_after_a_full_disk_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = await world.start()
+    assert world.store is not None
+    await (await cluster.pin([(cid(1), PinOptions(expire_at=world.clock.time() + 30))])).wait()
+    await until(lambda: world.clock.wakes_in(30.0), "its time is known")
+    refused = asyncio.Event()
+
+    async def full(writes: object) -> int:
+        refused.set()
+        raise StoreUnavailable("disk full")
+
+    monkeypatch.setattr(world.store, "commit", full)
+    world.clock.advance(31.0)
+    await until(refused.is_set, "the removal was refused")
+    monkeypatch.undo()
+
+    def gone() -> bool:
+        world.clock.advance(10.0)
+        return world.holders(cid(1)) == []
+
+    await until(gone, "it expires")
