@@ -25,7 +25,7 @@ _KIND = f"{{mode}} * {len(TYPES)} + {{type}} AS kind"
 
 _PAGE_OF = (
     "SELECT count(*), max(text), group_concat(text, ' '), group_concat(kind, ''), json_group_array(name) "
-    f"FROM ({{lines}} ORDER BY text LIMIT {PAGE})"
+    "FROM ({lines} ORDER BY text LIMIT ?)"
 )
 _ENTRIES = (
     f"SELECT p.text, {_KIND.format(mode='p.mode', type='p.type')}, p.name FROM pins p INDEXED BY {{index}} "
@@ -39,19 +39,24 @@ _FOREIGN = (
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a listing goes on: behind this text, in the lines of this mode (None: of all modes)."""
+    """Where a listing goes on: behind this text, in the lines of this mode (None: of all modes); most: lines of the
+    page.
+    """
 
     mode: PinMode | None
     text: str = ""
+    most: int = PAGE
 
 
 def start(query: PinQuery, *, by_text: bool) -> Place | None:
     """Where a listing begins; None when it has no lines."""
+    # A search shows the first hit when it has found it, not when it has found a page of them.
+    most = 1 if query.name else PAGE
     if query.types is not None and not query.types:
         return None
     if query.modes is not None and len(query.modes) < 2:
-        return Place(next(iter(query.modes))) if query.modes else None
-    return Place(None if by_text else PinMode.RECURSIVE)
+        return Place(next(iter(query.modes)), most=most) if query.modes else None
+    return Place(None if by_text else PinMode.RECURSIVE, most=most)
 
 
 def page(
@@ -68,9 +73,10 @@ def page(
         if query.name:
             statement += " AND instr(f.name, ?)"
             values.append(query.name)
+    values.append(place.most)
     row: tuple[Any, ...] = connection.execute(_PAGE_OF.format(lines=statement), values).fetchone()
     count, last, texts, kinds, names = row
-    if count == PAGE:
+    if count == place.most:
         following: Place | None = Place(place.mode, last)
     else:
         following = Place(PinMode.DIRECT) if _direct_is_next(query, place) else None
