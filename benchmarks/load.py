@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import grp
 import os
 import re
 import subprocess
@@ -53,7 +55,7 @@ def _percentile(text: str, which: str) -> float:
 
 
 _NGINX = """
-daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;
+daemon off; worker_processes 1; {user} pid {folder}/pid; error_log {folder}/error.log;
 events {{ worker_connections 4096; }}
 http {{
     access_log off; keepalive_requests 1000000000; client_max_body_size 0;
@@ -77,8 +79,11 @@ def nginx(stage: Stage, behind: Address, stub: str = "") -> tuple[Address, tuple
     folder, listen = stage.path("nginx"), free_port()
     folder.mkdir()
     file = folder / "nginx.conf"
+    # Workers of an nginx that root started would be nobody, and could not read the benchmark's files.
+    user = f"user {getpass.getuser()} {grp.getgrgid(os.getgid()).gr_name};" if os.geteuid() == 0 else ""
     file.write_text(
-        _NGINX.format(folder=folder, host=behind[0], port=behind[1], listen=listen, stub=stub), encoding="utf-8"
+        _NGINX.format(user=user, folder=folder, host=behind[0], port=behind[1], listen=listen, stub=stub),
+        encoding="utf-8",
     )
     child = stage.process(program, "-c", str(file), "-p", str(folder), "-e", str(folder / "error.log"))
     address = ("127.0.0.1", listen)

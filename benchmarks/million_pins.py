@@ -38,7 +38,6 @@ STARTS = 3
 def node_listing(folder: Path, count: int, peer: PeerId) -> str:
     """nginx locations for the node's full listings: the recursive one from a file, an empty direct one."""
     folder.mkdir()
-    folder.chmod(0o755)
     with open(folder / "recursive", "w", encoding="ascii") as file:
         for number in range(count):
             value = {"Cid": cids.text(cid(number)), "Type": "recursive", "Name": pin(number, peer).name}
