@@ -25,6 +25,8 @@ PROGRESS_INTERVAL = 0.5
 SETTLE = 5.0
 """Seconds that pin/rm waits at most for the nodes to let go."""
 ARGUMENT = "ipfs-path"
+NO_XML = "xml: unsupported type: map[string]pin.PinLsType"
+"""Go's encoder cannot write this type; so much is to be compatible with."""
 TYPES = ("direct", "indirect", "recursive", "all")
 
 ADD = (
@@ -113,7 +115,7 @@ class PinCommands:
             bare = call is None or params.flag("progress")
             raise DeadlineExceeded("context deadline exceeded" if bare else "pin: context deadline exceeded") from None
         shown = [show(cid) for cid in resolved]
-        body = _pins(shown) if answer.encoding != "text" else _pinned_text(shown, mode)
+        body = _pinned_text(shown, mode) if answer.encoding == "text" else _added(shown, answer.encoding)
         if params.flag("progress"):
             await answer.begin()
             await answer.write(body)
@@ -157,7 +159,7 @@ class PinCommands:
         if answer.encoding == "text":
             await answer.single("".join(f"unpinned {text}\n" for text in shown).encode())
         else:
-            await answer.single(_pins(shown))
+            await answer.single(_pins(shown, answer.encoding))
 
     # --- pin/update ---
 
@@ -177,7 +179,7 @@ class PinCommands:
         if answer.encoding == "text":
             await answer.single(f"updated {show(old)} to {show(new)}\n".encode())
         else:
-            await answer.single(_pins([show(old), show(new)]))
+            await answer.single(_pins([show(old), show(new)], answer.encoding))
 
     # --- pin/ls ---
 
@@ -243,7 +245,7 @@ async def _write_listing(
     """All three forms: values a line, one object with sorted keys, text. The head goes out with the first page, so
     that an error before it is a proper one."""
     stream = params.flag("stream")
-    text = answer.encoding == "text"
+    text, xml = answer.encoding == "text", answer.encoding == "xml"
     opening, between, closing = (b"", b"", b"") if text or stream else (b'{"Keys":{', b",", b"}}\n")
     empty = b"" if text or stream else b"{}\n"
     quiet = params.flag("quiet")
@@ -260,9 +262,13 @@ async def _write_listing(
         else:
             body = ",".join([_key(line, names=names) for line in page]).encode("utf-8", "replace")
         await answer.begin(stream=stream)
+        if xml:
+            raise ClusterError(NO_XML)
         await answer.write((opening if first else between) + body)
         first = False
     await answer.begin(stream=stream)
+    if xml and not stream:
+        raise ClusterError(NO_XML)
     await answer.write(empty if first else closing)
     await answer.end()
 
@@ -285,8 +291,20 @@ def _text_lines(page: Sequence[Line], *, names: bool, quiet: bool) -> bytes:
     return ("\n".join(lines) + "\n").encode("utf-8", "replace")
 
 
-def _pins(shown: Sequence[str]) -> bytes:
+def _pins(shown: Sequence[str], encoding: str) -> bytes:
+    if encoding == "xml":
+        return f"<PinOutput>{_xml_pins(shown)}</PinOutput>".encode()
     return gojson.value({"Pins": list(shown)})
+
+
+def _added(shown: Sequence[str], encoding: str) -> bytes:
+    if encoding == "xml":
+        return f"<AddPinOutput>{_xml_pins(shown)}<Progress>0</Progress><Bytes>0</Bytes></AddPinOutput>".encode()
+    return _pins(shown, encoding)
+
+
+def _xml_pins(shown: Sequence[str]) -> str:
+    return "".join(f"<Pins>{text}</Pins>" for text in shown)
 
 
 def _pinned_text(shown: Sequence[str], mode: PinMode) -> bytes:
@@ -297,6 +315,9 @@ def _pinned_text(shown: Sequence[str], mode: PinMode) -> bytes:
 def _progress(progress: Progress, encoding: str) -> bytes:
     if encoding == "text":
         return b""
+    if encoding == "xml":
+        counts = f"<Progress>{progress.nodes}</Progress><Bytes>{progress.bytes}</Bytes>"
+        return f"<AddPinOutput>{counts}</AddPinOutput>".encode()
     fields = {"Progress": progress.nodes, "Bytes": progress.bytes}
     return gojson.value({name: value for name, value in fields.items() if value})
 
