@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from ipfs_cluster.errors import ClusterError, NodeError
+from ipfs_cluster.gate import Gate
 from ipfs_cluster.hub import Hub
 from ipfs_cluster.model import ClaimKind, NodeInfo, PeerId, PeerInfo
 from ipfs_cluster.monitor import Monitor, MonitorSettings, PeerState
@@ -67,7 +68,8 @@ class LocalPeer:
         self._announce_up = on_up
         self._due = asyncio.Event()
         self.surveyed = asyncio.Event()
-        self.tracker = Tracker(spec.id, spec.node, store, clock, hub, settings.tracker, self._lost)
+        self.gate = Gate(clock)
+        self.tracker = Tracker(spec.id, spec.node, self.gate, store, clock, hub, settings.tracker, self._lost)
         self.monitor = Monitor(
             spec.id,
             spec.name,

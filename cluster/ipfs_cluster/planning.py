@@ -46,7 +46,7 @@ class Surroundings:
 
 def merged(pin: Pin, options: PinOptions, around: Surroundings, *, new: bool) -> Pin:
     """The entry with the options of a request: absent ones keep their value. Allocations are not decided here."""
-    minimum, maximum = _factors(pin, options, around.defaults, new=new)
+    minimum, maximum = _factors(None if new else pin, options, around.defaults)
     mode = options.mode or (PinMode.RECURSIVE if new else pin.mode)
     if not new and pin.mode is PinMode.RECURSIVE and mode is PinMode.DIRECT:
         raise PinModeError(f"pin: {cid_text(pin.cid)} already pinned recursively")
@@ -65,8 +65,10 @@ def merged(pin: Pin, options: PinOptions, around: Surroundings, *, new: bool) ->
     )
 
 
-def _factors(pin: Pin, options: PinOptions, defaults: Defaults, *, new: bool) -> tuple[int, int]:
-    base = (defaults.replication_min, defaults.replication_max) if new else (pin.replication_min, pin.replication_max)
+def _factors(pin: Pin | None, options: PinOptions, defaults: Defaults) -> tuple[int, int]:
+    base = (defaults.replication_min, defaults.replication_max)
+    if pin is not None:
+        base = (pin.replication_min, pin.replication_max)
     low, high = options.replication_min or 0, options.replication_max or 0
     # One factor given: the other follows where the configured one would contradict it.
     if low and not high:
@@ -119,6 +121,31 @@ def plan_pin(
         if work.status in WANTS_PIN and work.peer in wanted and work.peer not in queue and work.next_retry > around.now
     ]
     return pin, writes
+
+
+def upload_peers(options: PinOptions, up: Sequence[PeerId], around: Surroundings) -> tuple[PeerId, ...]:
+    """The peers that an add is sent to, before its CID is known: those that a new pin with these options would be
+    allocated to, as far as their nodes answer (`up`). Raises NotEnoughPeers, InvalidArgument.
+    """
+    minimum, maximum = _factors(None, options, around.defaults)
+
+    def chosen(peers: Sequence[PeerId]) -> tuple[PeerId, ...]:
+        return allocate(
+            minimum,
+            maximum,
+            peers=peers,
+            metrics=around.metrics,
+            now=around.now,
+            allocate_by=around.defaults.allocate_by,
+            preferred=options.user_allocations,
+            ties={peer: around.tie() for peer in peers},
+        ).peers
+
+    peers = chosen(around.peers)
+    if not peers:
+        return tuple(up)
+    # A metric outlives its node for a while: rather somebody else than a peer that is known to be away.
+    return peers if set(peers) <= set(up) else chosen([peer for peer in around.peers if peer in up])
 
 
 def _holders(pin: Pin, peers: tuple[PeerId, ...]) -> tuple[PeerId, ...]:

@@ -55,8 +55,10 @@ class NodeResponse(Protocol):
     @property
     def trailers(self) -> Mapping[str, str]: ...
 
-    def lines(self) -> AsyncIterator[bytes]:
-        """The body split at LF. Raises NodeUnreachable when it ends early."""
+    def batches(self) -> AsyncIterator[list[bytes]]:
+        """The body's lines, without LF, as many at once as arrived together; never an empty list or line. Raises
+        NodeUnreachable when it ends early.
+        """
         ...
 
     async def read(self) -> bytes:
@@ -130,8 +132,18 @@ class Node(Protocol):
         """Disk space where the repository lies."""
         ...
 
-    async def repo_stat(self) -> RepoStat:
-        """The daemon's repo/stat."""
+    async def repo_stat(self, *, size_only: bool = False) -> RepoStat:
+        """The daemon's repo/stat. size_only: it does not count the objects."""
+        ...
+
+    def gc(self) -> AsyncIterator[list[tuple[Cid | None, str]]]:
+        """Collect garbage: the blocks freed, or (None, message) for what could not be. Needs the node alone."""
+        ...
+
+    async def import_options(self) -> Mapping[str, str]:
+        """The node's Import configuration as options of `add`, defaults filled in. What no option can say has a key
+        that begins with "-".
+        """
         ...
 
     def upload(

@@ -17,6 +17,7 @@ from ipfs_cluster.cid import Cid
 from ipfs_cluster.cid import text as cid_text
 from ipfs_cluster.core.transitions import Backoff, Event, after
 from ipfs_cluster.errors import ClusterError, NodeError, NodeStalled, NodeUnreachable
+from ipfs_cluster.gate import Gate
 from ipfs_cluster.hub import Hub, Outcome
 from ipfs_cluster.model import WANTS_UNPIN, PeerId, PinMode, PinProgress, TrackerStatus, Work
 from ipfs_cluster.ports import Clock, FailWork, FinishWork, Node, Store
@@ -24,6 +25,8 @@ from ipfs_cluster.tasks import TaskSet, sleep_or_event
 
 log = logging.getLogger(__name__)
 
+NO_GROWTH = 3.0
+"""Seconds without a new block after which a pin gives way to a garbage collection."""
 STORE_PAUSE = 1.0
 """Seconds to wait after the store refused a write before its rows are tried again."""
 PATIENCE = 2.0
@@ -71,6 +74,7 @@ class Tracker:
         self,
         peer: PeerId,
         node: Node,
+        gate: Gate,
         store: Store,
         clock: Clock,
         hub: Hub,
@@ -79,6 +83,7 @@ class Tracker:
     ) -> None:
         self.peer = peer
         self._node = node
+        self._gate = gate
         self._store = store
         self._clock = clock
         self._hub = hub
@@ -257,15 +262,9 @@ class Tracker:
 
     async def _perform(self, operation: _Operation) -> tuple[Event, str] | None:
         """The node calls; how they ended, or None when the row is gone and there is nothing to write down."""
-        work = operation.work
         try:
-            if not operation.unpin:
-                await self._pin(operation)
-            elif await self._store.begin_unpin(self.peer, work.cid, work.generation):
-                await self._unpin(work)
-            else:
-                self._hub.publish(Outcome(self.peer, work.cid, Event.DONE, unpin=True))
-                return None
+            async with self._gate.shared(lambda waited: self._asked_to_leave(operation, waited)):
+                return await self._call_node(operation)
         except NodeUnreachable as error:
             self._on_unreachable(str(error))
             return Event.UNREACHABLE, str(error)
@@ -273,7 +272,28 @@ class Tracker:
             return Event.STALLED, str(error)
         except NodeError as error:
             return Event.REFUSED, str(error)
+
+    async def _call_node(self, operation: _Operation) -> tuple[Event, str] | None:
+        work = operation.work
+        operation.since = self._clock.time()
+        if not operation.unpin:
+            await self._pin(operation)
+        elif await self._store.begin_unpin(self.peer, work.cid, work.generation):
+            await self._unpin(work)
+        else:
+            self._hub.publish(Outcome(self.peer, work.cid, Event.DONE, unpin=True))
+            return None
         return Event.DONE, ""
+
+    def _asked_to_leave(self, operation: _Operation, waited: float) -> None:
+        """A garbage collection waits. A pin that does not get on would hold it, and with it everybody, up for ever:
+        it is interrupted, and taken up again afterwards; one that grows may finish within the collection's patience.
+        """
+        del waited
+        growth = max(operation.progress.last_growth, operation.since)
+        if not operation.unpin and operation.task is not None and self._clock.time() - growth >= NO_GROWTH:
+            self._more = True
+            operation.task.cancel()
 
     async def _pin(self, operation: _Operation) -> None:
         """Make the node hold the CID. Never re-pins what it holds: Kubo drops the old record before it walks."""

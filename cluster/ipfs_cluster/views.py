@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.cid import text as cid_text
-from ipfs_cluster.errors import NodeUnreachable
+from ipfs_cluster.errors import NodeError, NodeUnreachable
 from ipfs_cluster.model import (
     WANTS_UNPIN,
     PeerId,
@@ -15,11 +16,15 @@ from ipfs_cluster.model import (
     PinMode,
     PinStatus,
     PinType,
+    RepoStat,
     TrackerStatus,
     Work,
 )
 from ipfs_cluster.peer import LocalPeer
 from ipfs_cluster.ports import ListedPin, PinQuery, Store
+
+NO_LIMIT = 2**64 - 1
+"""What Kubo reports as StorageMax when there is none."""
 
 
 class Views:
@@ -35,6 +40,30 @@ class Views:
     def peers(self) -> list[PeerInfo]:
         """All peers of the cluster."""
         return [peer.info() for peer in self._peers.values()]
+
+    async def repo_stat(self, *, size_only: bool) -> RepoStat:
+        """Sums over the nodes that answer; path and version of the home node, or else of the first that answers."""
+        peers = self._asked()
+        answers = await asyncio.gather(
+            *(peer.node.repo_stat(size_only=size_only) for peer in peers), return_exceptions=True
+        )
+        found = []
+        for peer, answer in zip(peers, answers, strict=True):
+            if isinstance(answer, RepoStat):
+                found.append((not peer.home, answer))
+            elif not isinstance(answer, NodeError):
+                raise answer
+        if not found:
+            raise next(answer for answer in answers if isinstance(answer, NodeError))
+        first = min(found, key=lambda item: item[0])[1]
+        stats = [stat for _, stat in found]
+        return RepoStat(
+            sum(stat.repo_size for stat in stats),
+            min(sum(stat.storage_max for stat in stats), NO_LIMIT),
+            sum(stat.num_objects for stat in stats),
+            first.repo_path,
+            first.version,
+        )
 
     # --- pins ---
 

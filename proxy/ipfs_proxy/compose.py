@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from ipfs_cluster import Cluster, EngineSettings, PeerSettings, PeerSpec, SystemClock, Wait
+from ipfs_cluster import Cluster, EngineSettings, IngestSettings, PeerSettings, PeerSpec, SystemClock, Wait
 from ipfs_cluster.addresses import parse_address
 from ipfs_cluster.identity import load_or_create
 from ipfs_cluster.monitor import MonitorSettings
@@ -69,7 +69,7 @@ def compose(folder: Path, settings: Settings, environ: Mapping[str, str], versio
     """The service of a data folder; nothing is started. Raises IdentityError."""
     clock = SystemClock()
     specs = [_peer(folder, node, index, settings, environ) for index, node in enumerate(settings.nodes)]
-    cluster = Cluster(specs, SqliteStore(folder / STORE_FILE, clock), clock, _engine(settings))
+    cluster = Cluster(specs, SqliteStore(folder / STORE_FILE, clock), clock, _engine(folder, settings))
 
     def server_header() -> str:
         return front.server_header
@@ -115,7 +115,7 @@ def _listen(text: str) -> Listen:
     return Listen(address.host, address.port, address.unix)
 
 
-def _engine(settings: Settings) -> EngineSettings:
+def _engine(folder: Path, settings: Settings) -> EngineSettings:
     return EngineSettings(
         defaults=Defaults(
             settings["cluster.replication_factor_min"],
@@ -134,6 +134,7 @@ def _engine(settings: Settings) -> EngineSettings:
             ),
             reconcile_interval=settings["cluster.pin_recover_interval"],
         ),
+        ingest=IngestSettings(spool=folder),
         wait=Wait(settings["api.ipfsproxy.wait"]),
         adopt=settings["api.ipfsproxy.adopt"],
     )

@@ -15,6 +15,7 @@ from ipfs_cluster.cid import Cid
 from ipfs_cluster.model import PeerId, PinMode, TrackerStatus
 from ipfs_cluster.monitor import MonitorSettings
 from ipfs_cluster.nodes.empty import EMPTY_RAW_BLOCK
+from ipfs_cluster.peer import LocalPeer
 from ipfs_cluster.planning import Defaults
 from ipfs_cluster.stores.memory import MemoryStore
 from ipfs_cluster.testing.fake_clock import FakeClock
@@ -68,6 +69,12 @@ class World:
         assert self.cluster is not None
         await self.cluster.close()
         return await self.start()
+
+    @property
+    def peers(self) -> list[LocalPeer]:
+        """The running cluster's peers, in the order of the nodes."""
+        assert self.cluster is not None
+        return list(self.cluster.peers_by_id.values())
 
     def holders(self, wanted: Cid) -> list[int]:
         """Which nodes hold a CID."""

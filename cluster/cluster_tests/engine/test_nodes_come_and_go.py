@@ -128,29 +128,6 @@ async def test_a_pin_expires_when_its_time_has_come(world: World) -> None:
     assert await cluster.views.get(cid(1)) is None
 
 
-async def test_an_add_is_claimed_before_it_is_pinned_and_committed_with_the_home_node_holding_it(world: World) -> None:
-    cluster = await world.start()
-    await cluster.ingest.claim_root("op", cid(1))
-    world.nodes[0].pins_held[cid(1)] = NodePin(cid(1), RECURSIVE)
-    await cluster.ingest.commit_root("op", cid(1), PinOptions(name="added"))
-    await until(lambda: world.holders(cid(1)) == [0, 1, 2], "replicas follow")
-    assert cid(1) not in world.nodes[0].pin_calls
-    assert world.store is not None
-    assert [claim.kind for claim in await world.store.claims()] == [ClaimKind.SYSTEM] * 3
-
-
-async def test_an_abandoned_add_is_unpinned_unless_the_pinset_wants_it(world: World) -> None:
-    cluster = await world.start()
-    await (await cluster.pin([(cid(2), NONE)])).wait()
-    for number in (1, 2):
-        await cluster.ingest.claim_root("op", cid(number))
-        world.nodes[0].pins_held[cid(number)] = NodePin(cid(number), RECURSIVE)
-    await cluster.ingest.abandon("op")
-    await until(lambda: world.holders(cid(1)) == [], "what the add pinned is released")
-    await world.quiet()
-    assert world.holders(cid(2)) == [0, 1, 2]
-
-
 async def test_claims_of_a_dead_add_protect_nothing_and_remove_nothing(world: World) -> None:
     cluster = await world.start()
     assert world.store is not None
@@ -161,15 +138,3 @@ async def test_claims_of_a_dead_add_protect_nothing_and_remove_nothing(world: Wo
     await world.quiet()
     assert cid(3) in world.nodes[0].pins_held, "an orphan is listed, never removed silently"
     assert await cluster.views.get(cid(3)) is None
-
-
-async def test_an_existing_pin_wins_over_an_add_and_the_surplus_copy_is_released(world: World) -> None:
-    cluster = await world.start(1, 1)
-    options = PinOptions(replication_min=1, replication_max=1, user_allocations=(PeerId("peer2"),))
-    await (await cluster.pin([(cid(1), options)])).wait()
-    assert world.holders(cid(1)) == [2]
-    await cluster.ingest.claim_root("op", cid(1))
-    world.nodes[0].pins_held[cid(1)] = NodePin(cid(1), RECURSIVE)
-    await cluster.ingest.commit_root("op", cid(1), NONE)
-    await until(lambda: world.holders(cid(1)) == [2], "the home node's copy goes")
-    assert await cluster.views.get(cid(1)) is not None

@@ -71,17 +71,29 @@ class Response:
         async for piece in self._connection.body(self._reader):
             yield piece
 
-    async def lines(self) -> AsyncIterator[bytes]:
-        """The body split at LF, without it; a last line without LF counts."""
-        rest = b""
+    async def batches(self) -> AsyncIterator[list[bytes]]:
+        """The body split at LF, empty lines left out, as it arrives; a last line without LF counts."""
+        rest: list[bytes] = []
+        size = 0
         async for piece in self.pieces():
-            *lines, rest = (rest + piece).split(b"\n")
-            if len(rest) > LINE_LIMIT:
-                raise NodeUnreachable(f"the node sent a line of more than {LINE_LIMIT} bytes")
+            if b"\n" not in piece:
+                rest.append(piece)
+                size += len(piece)
+                if size > LINE_LIMIT:
+                    raise NodeUnreachable(f"the node sent a line of more than {LINE_LIMIT} bytes")
+                continue
+            *lines, last = b"".join([*rest, piece]).split(b"\n")
+            rest, size = [last], len(last)
+            if found := [line for line in lines if line]:
+                yield found
+        if size:
+            yield [b"".join(rest)]
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        """The same, one by one."""
+        async for lines in self.batches():
             for line in lines:
                 yield line
-        if rest:
-            yield rest
 
     async def read(self) -> bytes:
         """The whole body, for small answers."""
@@ -169,6 +181,9 @@ class HttpTransport:
                 return connection, await connection.first_bytes()
             except NodeUnreachable:
                 connection.abort()
+            except BaseException:
+                connection.abort()
+                raise
         connection = await self._open()
         try:
             connection.send(request)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -51,9 +51,9 @@ class KuboNode:
         figures = (int(disk.get("free_space", 0)), int(disk.get("total_space", 0)))
         return Space(min(figures), max(figures))
 
-    async def repo_stat(self) -> RepoStat:
+    async def repo_stat(self, *, size_only: bool = False) -> RepoStat:
         """repo/stat."""
-        answer = await self._value("repo/stat")
+        answer = await self._value("repo/stat", [("size-only", "true")] if size_only else [])
         return RepoStat(
             answer["RepoSize"], answer["StorageMax"], answer["NumObjects"], answer["RepoPath"], answer["Version"]
         )
@@ -162,6 +162,21 @@ class KuboNode:
         if answer.get("Key") != cids.text(EMPTY_RAW_BLOCK):
             raise NodeError(f"block/put of the empty block answered {answer.get('Key')}")
 
+    # --- repository ---
+
+    async def gc(self) -> AsyncIterator[list[tuple[Cid | None, str]]]:
+        """repo/gc?stream-errors."""
+        async with self._http.stream("repo/gc", [("stream-errors", "true")]) as response:
+            async for values in self._value_batches(response):
+                yield [
+                    (_cid(value["Key"]["/"]) if value.get("Key") else None, value.get("Error", "")) for value in values
+                ]
+
+    async def import_options(self) -> Mapping[str, str]:
+        """From config?arg=Import."""
+        answer = await self._value("config", [("arg", "Import")])
+        return import_options(answer.get("Value") or {})
+
     # --- swarm ---
 
     async def connect(self, addresses: Sequence[str]) -> None:
@@ -203,19 +218,16 @@ class KuboNode:
 
     async def _values(self, response: Response) -> AsyncIterator[Any]:
         """All JSON values of an answer; raises NodeError for an error answer, an error value or the trailer."""
+        async for values in self._value_batches(response):
+            for value in values:
+                yield value
+
+    async def _value_batches(self, response: Response) -> AsyncIterator[list[Any]]:
+        """The same, as many at once as arrived together."""
         if response.status != 200:
             raise _error(response.status, await response.read())
-        decoder = json.JSONDecoder()
-        async for line in response.lines():
-            if not line:
-                continue
-            try:
-                value = decoder.decode(line.decode())
-            except ValueError as error:
-                raise NodeUnreachable(f"the node sent something that is no JSON: {error}") from error
-            if isinstance(value, dict) and value.get("Type") == "error":
-                raise NodeError(value.get("Message", ""), code=value.get("Code", 0))
-            yield value
+        async for lines in response.batches():
+            yield [decode(line) for line in lines]
         if message := response.trailers.get("x-stream-error"):
             raise NodeError(message)
 
@@ -229,6 +241,45 @@ class KuboNode:
                     batch = []
         if batch:
             yield batch
+
+
+def decode(line: bytes) -> Any:
+    """One JSON value of a node. Raises NodeError for an error value, NodeUnreachable for what is no JSON."""
+    try:
+        value = json.loads(line)
+    except ValueError as error:
+        raise NodeUnreachable(f"the node sent something that is no JSON: {error}") from error
+    if isinstance(value, dict) and value.get("Type") == "error":
+        raise NodeError(value.get("Message", ""), code=value.get("Code", 0))
+    return value
+
+
+_IMPORT: Mapping[str, tuple[str, str]] = {
+    "CidVersion": ("cid-version", "0"),
+    "HashFunction": ("hash", "sha2-256"),
+    "UnixFSChunker": ("chunker", "size-262144"),
+    "UnixFSFileMaxLinks": ("max-file-links", "174"),
+    "UnixFSDirectoryMaxLinks": ("max-directory-links", "0"),
+    "UnixFSHAMTDirectoryMaxFanout": ("max-hamt-fanout", "256"),
+}
+"""Keys of Kubo's Import configuration: the option of `add` that says the same, and its default."""
+_NO_OPTION = ("UnixFSHAMTDirectorySizeThreshold", "UnixFSHAMTDirectorySizeEstimation")
+
+
+def import_options(config: Mapping[str, Any]) -> dict[str, str]:
+    """Kubo's Import section as options of `add`; see `ports.Node.import_options`."""
+    found = {
+        option: default if config.get(key) is None else _text(config[key]) for key, (option, default) in _IMPORT.items()
+    }
+    if config.get("UnixFSRawLeaves") is not None:
+        found["raw-leaves"] = _text(config["UnixFSRawLeaves"])
+    found["trickle"] = "true" if config.get("UnixFSDAGLayout") == "trickle" else "false"
+    found |= {f"-{key}": _text(config[key]) for key in _NO_OPTION if config.get(key) is not None}
+    return found
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class _StallWatch:

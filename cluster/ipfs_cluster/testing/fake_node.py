@@ -8,10 +8,12 @@ which node has it.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 
+from ipfs_cluster import cid as cids
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.cid import text as cid_text
 from ipfs_cluster.errors import NodeError, NodeStalled, NodeUnreachable
@@ -48,6 +50,16 @@ class FakeNode:
         self.away = ""
         self.connected: set[str] = set()
         self.hold: dict[Cid, asyncio.Event] = {}
+        self.repo_size = 0
+        self.garbage: list[Cid] = []
+        self.collecting: asyncio.Event | None = None
+        self.imports: dict[str, str] = {}
+        self.uploads: list[str] = []
+        self.reading = asyncio.Event()
+        self.reading.set()
+        self.add_refused = b""
+        self.add_trailer = ""
+        self.adds_instead: dict[Cid, Cid] = {}
 
     def _call(self, name: str) -> None:
         self.calls[name] += 1
@@ -129,14 +141,68 @@ class FakeNode:
         self._call("diag/sys")
         return Space(self.free, 10**13)
 
-    async def repo_stat(self) -> RepoStat:
+    async def repo_stat(self, *, size_only: bool = False) -> RepoStat:
         self._call("repo/stat")
-        return RepoStat(0, 0, len(self.pins_held))
+        return RepoStat(self.repo_size, 10**10, 0 if size_only else len(self.pins_held), "/repo", "18")
 
-    def upload(
+    async def gc(self) -> AsyncIterator[list[tuple[Cid | None, str]]]:
+        self._call("repo/gc")
+        garbage, self.garbage = self.garbage, []
+        if self.collecting is not None:
+            await self.collecting.wait()
+        if garbage:
+            yield [(cid, "") for cid in garbage]
+
+    async def import_options(self) -> Mapping[str, str]:
+        self._call("config")
+        return self.imports
+
+    @asynccontextmanager
+    async def upload(
         self, command: str, query: str, headers: Sequence[tuple[str, str]], body: AsyncIterator[bytes]
-    ) -> AbstractAsyncContextManager[NodeResponse]:
-        raise NodeError("fake nodes take no uploads")
+    ) -> AsyncIterator[NodeResponse]:
+        """As Kubo's add, with the CIDs as the body: each of its lines is the text of a root, or empty."""
+        self._call(command)
+        self.uploads.append(query)
+        yield FakeAdd(self, body)
 
     async def close(self) -> None:
         self.calls["close"] += 1
+
+
+class FakeAdd:
+    """One upload on a fake node: reads while the node's `reading` is set, pins a root after the event that names it."""
+
+    def __init__(self, node: FakeNode, body: AsyncIterator[bytes]) -> None:
+        self.status = 500 if node.add_refused else 200
+        self.headers: Mapping[str, str] = {}
+        self._node = node
+        self._body = body
+        self._rest = b""
+
+    @property
+    def trailers(self) -> Mapping[str, str]:
+        return {"x-stream-error": self._node.add_trailer} if self._node.add_trailer else {}
+
+    async def read(self) -> bytes:
+        return self._node.add_refused
+
+    async def batches(self) -> AsyncIterator[list[bytes]]:
+        node = self._node
+        root: Cid | None = None
+        async for piece in self._body:
+            await node.reading.wait()
+            node._call("add read")
+            *lines, self._rest = (self._rest + piece).split(b"\n")
+            for line in filter(None, lines):
+                self._pin(root)
+                root = cids.parse(line.decode())
+                root = node.adds_instead.get(root, root)
+                yield [json.dumps({"Hash": cid_text(root)}).encode()]
+        if not node.add_trailer:
+            self._pin(root)
+
+    def _pin(self, root: Cid | None) -> None:
+        if root is not None:
+            self._node.network.content.add(root)
+            self._node.pins_held[root] = NodePin(root, PinMode.RECURSIVE)

@@ -1,0 +1,257 @@
+"""The verbs that change the pinset: pin, unpin, update.
+
+They decide by the pure functions of `planning`, write with guards, and tell the trackers. Order everywhere: intent
+durable, node call, status durable, answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Container, Iterable, Mapping, Sequence, Set
+from dataclasses import replace
+
+from ipfs_cluster.cid import Cid
+from ipfs_cluster.core.quorum import Quorum, required_peers
+from ipfs_cluster.errors import ClusterError, Conflict, NotPinned, PinModeError
+from ipfs_cluster.expiry import Expiry
+from ipfs_cluster.hub import Hub
+from ipfs_cluster.model import WANTS_PIN, Metric, PeerId, Pin, PinMode, PinOptions, TrackerStatus, Work
+from ipfs_cluster.peer import LocalPeer
+from ipfs_cluster.pinning import PinCall, Ticket, UpdateCall, Wait
+from ipfs_cluster.planning import Defaults, Surroundings, plan_pin
+from ipfs_cluster.ports import Clock, ForgetForeign, PutPin, RemovePin, Store, Write
+from ipfs_cluster.removal import RemovalWatch, UnpinOutcome
+
+GUARD_RETRIES = 16
+"""How often a decision is made anew when somebody else's write came in between."""
+
+
+class Pins:
+    """The pinset of one service as its doors change it."""
+
+    def __init__(
+        self, store: Store, clock: Clock, hub: Hub, peers: Mapping[PeerId, LocalPeer], defaults: Defaults, wait: Wait
+    ) -> None:
+        """wait: what a request waits for when it does not say."""
+        self._store = store
+        self._clock = clock
+        self._hub = hub
+        self._peers = peers
+        (self._home,) = [peer for peer in peers.values() if peer.home]
+        self._defaults = defaults
+        self._wait = wait
+        self.expiry = Expiry(store, clock, self._expired)
+
+    # --- what decisions are made of ---
+
+    def around(self) -> Surroundings:
+        """The cluster as it is now."""
+        metrics: dict[str, dict[PeerId, Metric]] = {}
+        for peer in self._peers.values():
+            for name, metric in peer.state.metrics.items():
+                metrics.setdefault(name, {})[peer.id] = metric
+        return Surroundings(tuple(self._peers), metrics, self._clock.time(), self._clock.jitter, self._defaults)
+
+    def wake(self, cancelled: Sequence[Cid] = ()) -> None:
+        """There is new work. cancelled: CIDs that are no longer wanted."""
+        for peer in self._peers.values():
+            if cancelled:
+                peer.tracker.cancel(cancelled)
+            peer.tracker.wake()
+        self.expiry.wake()
+
+    def call(self, cids: Sequence[Cid]) -> PinCall:
+        """A request for these CIDs that listens already; it begins when its tickets are there."""
+        call = PinCall(
+            self._hub,
+            self._store,
+            self._home.id,
+            tuple(self._peers),
+            lambda peer, cid: self._peers[peer].tracker.progress(cid),
+            lambda removed: self.wake(cancelled=removed),
+        )
+        call.watch(cids)
+        return call
+
+    def quorum(self, pin: Pin, wanting: Set[PeerId], wait: Wait | None) -> Quorum:
+        """What a request for this entry waits for. wanting: the peers that do not hold it yet."""
+        wait = wait or self._wait
+        everywhere = not pin.allocations
+        up = frozenset(peer.id for peer in self._peers.values() if peer.up)
+        allocated = frozenset(pin.allocations) or up or frozenset(self._peers)
+        required = required_peers(pin.replication_min, allocated, everywhere=everywhere, every=wait is Wait.ALL)
+        quorum = Quorum(allocated, 0 if wait is Wait.ACCEPTED else required, everywhere)
+        for peer in allocated - wanting:
+            quorum.hold(peer)
+        for peer in allocated & wanting - up:
+            reason = self._peers[peer].state.error if peer in self._peers else "not served here"
+            quorum.fail(peer, reason, away=True)
+        return quorum
+
+    # --- pin ---
+
+    async def pin(self, requests: Sequence[tuple[Cid, PinOptions]], wait: Wait | None) -> PinCall:
+        """Commit all requests as one batch and start the work."""
+        call = self.call([cid for cid, _ in requests])
+        options = dict(requests)
+        for _ in range(GUARD_RETRIES):
+            try:
+                tickets = await self._commit_pins(options, wait)
+            except Conflict:
+                continue
+            call.begin(tickets)
+            return call
+        raise Conflict("the pins kept changing while they were written; try again")
+
+    async def _commit_pins(self, options: dict[Cid, PinOptions], wait: Wait | None) -> dict[Cid, Ticket]:
+        around = self.around()
+        cids = list(options)
+        existing, rows = await asyncio.gather(self._store.get_many(cids), self._store.work(cids))
+        works = by_cid(rows)
+        planned: dict[Cid, Pin] = {}
+        writes: list[Write] = []
+        for cid, option in options.items():
+            pin, changes = plan_pin(existing.get(cid), Pin(cid), option, works.get(cid, ()), around)
+            planned[cid] = pin
+            writes += changes
+        if writes:
+            revision = await self._store.commit(writes)
+            for write in writes:
+                if isinstance(write, PutPin):
+                    planned[write.pin.cid] = replace(write.pin, revision=revision)
+            self._hand_over(writes, existing, works, revision)
+            changed = [cid for cid in cids if cid in existing or cid in works]
+            works = by_cid(await self._store.work(changed)) if changed else {}
+        tickets = {}
+        for cid, pin in planned.items():
+            new = cid not in existing
+            wanting = frozenset(around.peers) if new else {w.peer for w in works.get(cid, ()) if w.status in WANTS_PIN}
+            tickets[cid] = Ticket(pin, self.quorum(pin, wanting, wait), new)
+        return tickets
+
+    def _hand_over(
+        self, writes: Sequence[Write], existing: Container[Cid], works: Container[Cid], revision: int
+    ) -> None:
+        """Tell the trackers of committed work: new rows directly, everything else by a wake-up."""
+        known = [
+            write
+            for write in writes
+            if isinstance(write, PutPin) and write.pin.cid not in existing and write.pin.cid not in works
+        ]
+        if len(known) < len(writes):
+            self.wake()
+        for write in known:
+            for peer in write.queue:
+                self._peers[peer].tracker.offer(_row(write.pin, peer, revision, write.pin.timestamp))
+        self.expiry.wake()
+
+    async def _expired(self, pin: Pin) -> None:
+        try:
+            await self._store.commit([RemovePin(pin.cid, pin.revision, pin.allocations or tuple(self._peers))])
+        except Conflict:
+            return  # rewritten just now, perhaps with a later expiry: the next round sees it
+        self._hub.removed(pin.cid)
+        self.wake(cancelled=[pin.cid])
+
+    # --- unpin ---
+
+    async def unpin(self, requests: Sequence[tuple[Cid, bool]], settle: float) -> UnpinOutcome:
+        """Remove pins in order; the first that fails ends it, earlier ones stay removed."""
+        watch = RemovalWatch(self._hub, [cid for cid, _ in requests])
+        removed: list[Cid] = []
+        error: ClusterError | None = None
+        for cid, recursive in requests:
+            try:
+                await self._remove(cid, recursive=recursive)
+            except ClusterError as refusal:
+                error = refusal
+                break
+            removed.append(cid)
+        up = frozenset(peer.id for peer in self._peers.values() if peer.up)
+        await watch.settled(self._store, removed, up, settle)
+        return UnpinOutcome(len(removed), error)
+
+    async def _remove(self, cid: Cid, *, recursive: bool) -> None:
+        for _ in range(GUARD_RETRIES):
+            pin = await self._store.get(cid)
+            if pin is None:
+                await self._remove_foreign(cid, recursive=recursive)
+                return
+            if pin.mode is PinMode.RECURSIVE and not recursive:
+                raise PinModeError("is pinned recursively")
+            try:
+                await self._store.commit([RemovePin(cid, pin.revision, pin.allocations or tuple(self._peers))])
+            except Conflict:
+                continue
+            self._hub.removed(cid)
+            self.wake(cancelled=[cid])
+            return
+        raise Conflict("the pin kept changing while it was removed; try again")
+
+    async def _remove_foreign(self, cid: Cid, *, recursive: bool) -> None:
+        """A pin of the home node that was never adopted is the user's: forwarded, as if the node had been asked."""
+        foreign = await self._store.is_foreign(self._home.id, cid)
+        if foreign is None:
+            raise NotPinned
+        if foreign.mode is PinMode.RECURSIVE and not recursive:
+            raise PinModeError("is pinned recursively")
+        await self._home.node.unpin(cid, foreign.mode)
+        await self._store.commit([ForgetForeign(self._home.id, (cid,))])
+
+    # --- update ---
+
+    async def update(self, old: Cid, new: Cid, *, unpin: bool) -> UpdateCall:
+        """Pin `new` where `old` is, with its name; the call drops `old` at its end, if asked."""
+        before = await self._store.get(old)
+        if before is None or before.mode is not PinMode.RECURSIVE:
+            raise NotPinned("'from' cid was not recursively pinned already")
+        if old == new:
+            return UpdateCall(None, None)  # Kubo: a success that changes nothing
+        target = await self._store.get(new)
+        if target is not None and target.mode is PinMode.RECURSIVE:
+            raise PinModeError("'to' cid was already recursively pinned")
+        options = PinOptions(
+            name=before.name,
+            mode=PinMode.RECURSIVE,
+            replication_min=before.replication_min,
+            replication_max=before.replication_max,
+            user_allocations=before.allocations,
+            metadata=before.metadata,
+            origins=before.origins,
+            expire_at=before.expire_at,
+            pin_update=old,
+        )
+        call = await self.pin([(new, options)], None)
+
+        async def drop_old() -> None:
+            await self.unpin([(old, True)], SETTLE)
+
+        return UpdateCall(call, drop_old if unpin else None)
+
+
+SETTLE = 5.0
+"""Seconds that a removal waits for the nodes to let go, so that a garbage collection right after it frees the data."""
+
+
+def _row(pin: Pin, peer: PeerId, revision: int, now: float) -> Work:
+    """The row that a commit made for a new entry; a row's generation is the revision of the commit."""
+    return Work(
+        peer,
+        pin.cid,
+        TrackerStatus.PIN_QUEUED,
+        pin.mode,
+        revision,
+        since=now,
+        next_retry=now,
+        name=pin.name,
+        pin_update=pin.pin_update,
+        origins=pin.origins,
+    )
+
+
+def by_cid(works: Iterable[Work]) -> dict[Cid, list[Work]]:
+    """Rows grouped by their CID."""
+    grouped: dict[Cid, list[Work]] = {}
+    for work in works:
+        grouped.setdefault(work.cid, []).append(work)
+    return grouped

@@ -1,0 +1,112 @@
+"""What the adding commands share: from a request to the cluster's upload, from its events to the client's answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from ipfs_cluster import Cluster, IngestRefused, Line, Roots, Upload
+from ipfs_cluster.errors import ClusterError, DeadlineExceeded
+from ipfs_cluster.model import PinMode
+from ipfs_proxy.front.exchange import Reply, Request
+from ipfs_proxy.rpc.options import pin_options, wait_option
+from ipfs_proxy.rpc.run import TEXT_PLAIN, Answer, message_of
+from ipfs_proxy.wire.params import Params, parse_query
+
+CLUSTER_OPTIONS = frozenset(
+    {"replication", "replication-min", "replication-max", "user-allocations", "expire-in", "expire-at", "origins"}
+    | {"wait"}
+)
+"""Query keys that mean something to the cluster only."""
+RENDERED = frozenset({"encoding", "enc", "cid-base", "upgrade-cidv0-in-output", "stream-channels"})
+"""Query keys about the form of the answer: the door renders it, the nodes are asked for plain JSON."""
+FORWARDED = ("content-type", "content-disposition", "authorization")
+
+Render = Callable[[Iterable[Line]], bytes]
+
+
+def node_query(request: Request, params: Params, drop: Collection[str], **fixed: str) -> str:
+    """The request's query for a node: what the daemon knows or a later one may know stays."""
+    drop = CLUSTER_OPTIONS | RENDERED | set(drop) | set(fixed)
+    pairs = [("arg", argument) for argument in request.tail]
+    pairs += [
+        (key, value) for key, value in parse_query(request.query) if key not in drop and not key.startswith("meta-")
+    ]
+    return urlencode([*pairs, *fixed.items(), ("encoding", "json")])
+
+
+class Adding:
+    """One adding request."""
+
+    def __init__(self, cluster: Cluster, request: Request, params: Params, reply: Reply, answer: Answer) -> None:
+        self._cluster = cluster
+        self._request = request
+        self._params = params
+        self._reply = reply
+        self._answer = answer
+
+    async def run(
+        self,
+        command: str,
+        roots: Roots,
+        render: Render,
+        *,
+        query: str,
+        replica_query: str | None = None,
+        name: str | None = None,
+        home_only: bool = False,
+    ) -> None:
+        """Add, and answer with what `render` makes of the events. Errors are answered too."""
+        try:
+            upload = Upload(
+                command,
+                query,
+                query if replica_query is None else replica_query,
+                self._headers(),
+                aiter(self._request.body),
+                roots,
+                pin_options(self._params.extra, name, PinMode.RECURSIVE),
+                wait_option(self._params.extra),
+                home_only,
+            )
+            await self._relay(upload, render)
+        except IngestRefused as refusal:
+            await self._refused(refusal)
+        except ClusterError as error:
+            await self._answer.error(message_of(error))
+
+    def _headers(self) -> tuple[tuple[str, str], ...]:
+        headers: Mapping[str, str] = self._request.headers
+        return tuple((name, headers[name]) for name in FORWARDED if name in headers)
+
+    async def _relay(self, upload: Upload, render: Render) -> None:
+        async with self._cluster.add(upload) as call:
+            try:
+                async with asyncio.timeout(self._params.timeout):
+                    async for lines in call.events():
+                        if body := render(lines):
+                            await self._answer.begin()
+                            await self._answer.write(body)
+            except TimeoutError:
+                await call.withdraw()
+                raise DeadlineExceeded from None
+        await self._answer.begin()
+        await self._answer.end()
+
+    async def _refused(self, refusal: IngestRefused) -> None:
+        """The daemon refused before its first event: its own words, in the client's encoding."""
+        if "content-length" in refusal.headers:
+            await self._reply.respond(refusal.status, refusal.body, headers=TEXT_PLAIN)
+            return
+        await self._answer.error(_message(refusal.body), status=refusal.status)
+
+
+def _message(body: bytes) -> str:
+    try:
+        value: Any = json.loads(body)
+        return str(value["Message"])
+    except (ValueError, KeyError, TypeError):
+        return body.decode("utf-8", "replace")
