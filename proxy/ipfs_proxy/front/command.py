@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import re
 from collections import deque
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ipfs_proxy.front.exchange import BodyError, Command, Request
 from ipfs_proxy.front.http1 import response_head
+from ipfs_proxy.wire import gojson
 
 if TYPE_CHECKING:
     from ipfs_proxy.front.connection import ClientConnection
@@ -21,7 +21,9 @@ log = logging.getLogger(__name__)
 
 BODY_LIMIT = 256 * 1024
 """Bytes of a request body waiting for its handler; beyond, the client is made to wait."""
+CRASHED = "an error occurred"
 SEES_TRAILERS = re.compile(r"go-ipfs-cmds/|Go-http-client/|ipfs-cluster-proxy")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 EXPOSED = "X-Stream-Output, X-Chunked-Output, X-Content-Length"
 
 
@@ -117,6 +119,8 @@ class CommandExchange:
         self._head(status, fields, {} if self._plan.head.http10 else {"Transfer-Encoding": "chunked"})
 
     def _head(self, status: int, fields: dict[str, str], framing: dict[str, str]) -> None:
+        if self._over:
+            return
         fields.setdefault("Vary", "Origin")
         if self._plan.allow_origin:
             fields["Access-Control-Allow-Origin"] = self._plan.allow_origin
@@ -142,9 +146,14 @@ class CommandExchange:
         if self._over:
             return
         self._server.failures += 1
+        if not self.started:
+            await self.start_reply(500)
+            await self.write(error_object(message) + b"\n")
+            await self.finish()
+            return
         if SEES_TRAILERS.search(self._plan.head.headers.get("user-agent", "")) and not self._plan.head.http10:
-            line = message.replace("\r", " ").replace("\n", " ")
-            self._end(f"0\r\nX-Stream-Error: {line}\r\n\r\n".encode())
+            line = _CONTROL.sub(" ", message)
+            self._end(f"0\r\nX-Stream-Error: {line}\r\n\r\n".encode("utf-8", "replace"))
             return
         if self._json:
             await self.write(error_object(message) + b"\n")
@@ -172,23 +181,15 @@ class CommandExchange:
             await self._command.handler(request, _Reply(self))
             if not self._over:
                 log.error("the handler of %s ended without an answer", plan.route.name)
-                await self._crashed()
+                await self.fail(CRASHED)
         except BodyError:
-            self._client.cut()
+            if not self._over:
+                self._over = True
+                self._client.cut()
         except Exception:
             # The border of the handlers: whatever they let through is a defect, and the client hears Kubo's own text.
             log.exception("the handler of %s failed", plan.route.name)
-            await self._crashed()
-
-    async def _crashed(self) -> None:
-        if self._over:
-            return
-        if self.started:
-            await self.fail("an error occurred")
-            return
-        await self.start_reply(500)
-        await self.write(error_object("an error occurred") + b"\n")
-        await self.finish()
+            await self.fail(CRASHED)
 
 
 class _Reply:
@@ -209,13 +210,4 @@ class _Reply:
 
 def error_object(message: str) -> bytes:
     """Kubo's error value, without the LF."""
-    text = json.dumps(message, ensure_ascii=False)
-    for char, escape in (
-        ("<", "\\u003c"),
-        (">", "\\u003e"),
-        ("&", "\\u0026"),
-        ("\u2028", "\\u2028"),
-        ("\u2029", "\\u2029"),
-    ):
-        text = text.replace(char, escape)
-    return f'{{"Message":{text},"Code":0,"Type":"error"}}'.encode("utf-8", "replace")
+    return gojson.value({"Message": message, "Code": 0, "Type": "error"})[:-1]

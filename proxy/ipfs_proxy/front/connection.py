@@ -55,6 +55,7 @@ class ClientConnection(asyncio.Protocol):
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
         self._reading = True
+        self._writable = True
         self._lingering = 0
         self._advancing = False
 
@@ -69,6 +70,11 @@ class ClientConnection(asyncio.Protocol):
         """True while nothing is under way."""
         return self.exchange is None and not self._buffer
 
+    @property
+    def busy(self) -> bool:
+        """True while a request is worked on, or the client has yet to take what was answered."""
+        return self.exchange is not None or not self._writable
+
     # --- from the transport ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -81,16 +87,18 @@ class ClientConnection(asyncio.Protocol):
         try:
             if self._lingering:
                 self._discard(len(data))
-            elif exchange is None:
+            elif exchange is None and self._writable:
                 plan = None if self._buffer else self.server.known_plan(data)
                 if plan is not None and plan.head.length == 0:
                     # The whole request, and one that was seen before: nothing to parse and nothing to keep.
                     self.exchange = exchange = self.server.exchange(self, plan)
                     exchange.start()
                 else:
+                    if not self._buffer:
+                        self.since = self.server.now
                     self._buffer += data
                     self.advance()
-            elif exchange.body.complete:
+            elif exchange is None or exchange.body.complete:
                 self._keep(data, 0)
             else:
                 used = exchange.receive(data, 0)
@@ -100,22 +108,30 @@ class ClientConnection(asyncio.Protocol):
             self._refuse(error)
 
     def eof_received(self) -> bool:
-        # As Go's server sees it: who closes its side has left, even after a complete request.
+        # As Go's server sees it: who closes its side has left, even after a complete request. What was written is sent.
+        self._give_up()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.server.left(self)
+        self._give_up()
+
+    def _give_up(self) -> None:
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
             exchange.gone()
 
     def pause_writing(self) -> None:
+        self._writable = False
         if self.exchange is not None:
             self.exchange.pause()
 
     def resume_writing(self) -> None:
+        self._writable = True
         if self.exchange is not None:
             self.exchange.resume()
+        elif self._buffer:
+            self.server.soon(self.resume_requests)
 
     # --- from exchanges ---
 
@@ -166,10 +182,10 @@ class ClientConnection(asyncio.Protocol):
                 self._refuse(error)
 
     def advance(self) -> None:
-        """Start the next exchange if its head is complete. Raises ProtocolError."""
+        """Start the next exchange if its head is complete and the client takes its answers. Raises ProtocolError."""
         self._advancing = True
         try:
-            while self._buffer and self.exchange is None and not self.transport.is_closing() and not self._lingering:
+            while self._buffer and not self.busy and not self.transport.is_closing() and not self._lingering:
                 head = find_head(self._buffer)
                 if head is None:
                     return

@@ -79,7 +79,7 @@ class Reply(Protocol):
         ...
 
     async def fail(self, message: str) -> None:
-        """End a started response that failed.
+        """End a response that failed. One that has not started becomes status 500 with the error object.
 
         Clients of the Go libraries get the X-Stream-Error trailer. All others get, if the content type is
         application/json, the error object as last value, and then a connection that ends without last chunk: a

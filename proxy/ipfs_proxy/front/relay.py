@@ -23,6 +23,7 @@ class RelayExchange:
         "_ended",
         "_head_bytes",
         "_keep",
+        "_paused",
         "_plan",
         "_replay",
         "_response",
@@ -45,6 +46,7 @@ class RelayExchange:
         self._response: BodyReader | None = None
         self._reusable = False
         self._keep = False
+        self._paused = False
         self._ended = False
 
     # --- from the client ---
@@ -78,10 +80,12 @@ class RelayExchange:
 
     def pause(self) -> None:
         if self._up is not None:
+            self._paused = True
             self._up.transport.pause_reading()
 
     def resume(self) -> None:
-        if self._up is not None and not self._up.transport.is_closing():
+        if self._up is not None:
+            self._paused = False
             self._up.transport.resume_reading()
 
     # --- the connection to the daemon ---
@@ -168,10 +172,9 @@ class RelayExchange:
         request = self._plan.head
         self._reusable = head.reusable and not request.http10
         self._response = response = BodyReader(0) if request.method == "HEAD" else head.body()
-        self._keep = request.keep_alive and not response.until_close
+        self._keep = request.keep_alive and not response.until_close and self.body.complete
         self._server.first_byte(self._client, self._plan)
-        close = not self._keep or not self.body.complete
-        self._pass_on(response, head.edited(self._plan.allow_origin, close=close), data, end)
+        self._pass_on(response, head.edited(self._plan.allow_origin, close=not self._keep), data, end)
 
     def _pass_on(self, response: BodyReader, head: bytes, data: bytes, start: int) -> None:
         used = response.take(data, start)
@@ -190,10 +193,13 @@ class RelayExchange:
         up, self._up = self._up, None
         if up is not None:
             if self._reusable and self.body.complete:
+                if self._paused:
+                    up.transport.resume_reading()
                 self._server.pool.give_back(up)
             else:
+                # Not close: that would wait for a daemon that does not read the rest of the request.
                 up.user = None
-                up.transport.close()
+                up.transport.abort()
         self._client.done(keep=keep and self._keep)
 
     # --- failures ---

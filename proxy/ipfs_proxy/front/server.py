@@ -179,7 +179,7 @@ class Server:
             await asyncio.sleep(TICK)
             self.now = loop.time()
             for connection in list(self._connections):
-                if connection.exchange is not None:
+                if connection.busy:
                     connection.check_presence()
                     continue
                 limit = self._limits.idle_time if connection.idle else self._limits.head_time

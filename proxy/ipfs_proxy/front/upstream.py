@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, cast
@@ -78,6 +80,9 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._on_lost(self)
+        if exc is not None and self.user is not None and (rest := _unread(self.transport)):
+            # A write failed, and with it went what the daemon had answered before it closed.
+            self.user.upstream_data(rest)
         user, self.user = self.user, None
         if user is not None:
             user.upstream_lost(exc)
@@ -151,4 +156,15 @@ class UpstreamPool:
         finally:
             self._opening = 0
         self.give_back(connection)
-        connection.fresh = True
+
+
+def _unread(transport: asyncio.Transport) -> bytes:
+    """What the kernel has received on a connection that is being given up."""
+    pieces = []
+    try:
+        with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as twin:
+            while piece := twin.recv(65536):
+                pieces.append(piece)
+    except OSError:
+        pass
+    return b"".join(pieces)
