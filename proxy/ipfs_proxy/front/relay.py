@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from ipfs_proxy.front.connection import ClientConnection
     from ipfs_proxy.front.server import Plan, Server
 
+NO_BODY = BodyReader(0)
+"""Complete from the start, so it never changes: all messages without a body share it."""
 REPLAY_LIMIT = 64 * 1024
 """Bytes of a whole request that is kept so that a pooled connection which died unused can be replaced."""
 
@@ -35,7 +37,7 @@ class RelayExchange:
     )
 
     def __init__(self, server: Server, client: ClientConnection, plan: Plan) -> None:
-        self.body = plan.head.body()
+        self.body = NO_BODY if plan.head.length == 0 else plan.head.body()
         self._server = server
         self._client = client
         self._plan = plan
@@ -171,10 +173,16 @@ class RelayExchange:
         self._replay = None
         request = self._plan.head
         self._reusable = head.reusable and not request.http10
-        self._response = response = BodyReader(0) if request.method == "HEAD" else head.body()
-        self._keep = request.keep_alive and not response.until_close and self.body.complete
+        bodiless = request.method == "HEAD"
+        self._keep = request.keep_alive and self.body.complete and (bodiless or not head.until_close)
         self._server.first_byte(self._client, self._plan)
-        self._pass_on(response, head.edited(self._plan.allow_origin, close=not self._keep), data, end)
+        edited = head.edited(self._plan.allow_origin, close=not self._keep)
+        if not bodiless and head.whole(data, end):
+            self._client.write(edited + data[end:])
+            self._finish(keep=True)
+            return
+        self._response = response = NO_BODY if bodiless else head.body()
+        self._pass_on(response, edited, data, end)
 
     def _pass_on(self, response: BodyReader, head: bytes, data: bytes, start: int) -> None:
         used = response.take(data, start)

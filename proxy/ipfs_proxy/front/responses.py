@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 from ipfs_cluster.http1 import BodyReader, ProtocolError, keeps_alive, parse_response_head, response_body
 
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "proxy-connection", "upgrade"})
+_CHUNK_HEAD = re.compile(rb"([1-9A-Fa-f][0-9A-Fa-f]{0,7})\r\n")
+_LAST_CHUNK = b"\r\n0\r\n\r\n"
 ALLOW_ORIGIN = frozenset({"access-control-allow-origin"})
 
 
 class ResponsePlan:
     """A parsed response head. reusable: the daemon keeps its connection after it."""
 
-    __slots__ = ("_chunked", "_closing", "_length", "_plain", "reusable", "status")
+    __slots__ = ("_chunked", "_closing", "_length", "_plain", "reusable", "status", "until_close")
 
     def __init__(self, head_bytes: bytes) -> None:
         """Raises ProtocolError."""
@@ -21,7 +25,7 @@ class ResponsePlan:
         self.status = head.status
         self.reusable = keeps_alive(head)
         body = response_body(head, "POST")
-        self._chunked, self._length = body.chunked, body.length
+        self._chunked, self._length, self.until_close = body.chunked, body.length, body.until_close
         self._plain = _without(head_bytes, HOP_BY_HOP)
         end = b"" if head.http10 else b"Connection: close\r\n"
         self._closing = self._plain[:-2] + end + b"\r\n"
@@ -29,6 +33,16 @@ class ResponsePlan:
     def body(self) -> BodyReader:
         """The reader of a body after this head (not for HEAD requests)."""
         return BodyReader(self._length, chunked=self._chunked)
+
+    def whole(self, data: bytes, start: int) -> bool:
+        """True when data holds the whole body from start and nothing else, by length or as one chunk without trailers.
+
+        Small answers are that. False says nothing: `body` tells where others end.
+        """
+        if not self._chunked:
+            return self._length is not None and len(data) - start == self._length
+        size = _CHUNK_HEAD.match(data, start)
+        return size is not None and size.end() + int(size[1], 16) == len(data) - 7 and data.endswith(_LAST_CHUNK)
 
     def edited(self, allow_origin: str, *, close: bool) -> bytes:
         """The head for the client: hop-by-hop fields are the door's own, and so is CORS."""

@@ -105,6 +105,7 @@ class Server:
         self._policy = Policy((), origins)
         self._limits = limits
         self._clock = clock
+        self._time: Callable[[], float] = time.monotonic  # the loop's, once there is one
         self._servers: list[asyncio.Server] = []
         self._connections: set[ClientConnection] = set()
         self._plans: dict[bytes, Plan] = {}
@@ -117,6 +118,7 @@ class Server:
     async def start(self) -> None:
         """Listen. Raises OSError when an address cannot be had; then nothing listens."""
         loop = asyncio.get_running_loop()
+        self._time = loop.time
         self.now = loop.time()
         try:
             for listen in self._listeners:
@@ -210,7 +212,7 @@ class Server:
 
     def exchange(self, client: ClientConnection, plan: Plan) -> Exchange:
         """The exchange for a planned request."""
-        client.begun = asyncio.get_running_loop().time()
+        client.begun = self._time()
         if plan.refuse is not None:
             return FixedExchange(self, client, plan, plan.refuse)
         if plan.route.kind is Kind.COMMAND:
@@ -222,7 +224,7 @@ class Server:
         stats = self.stats.get(plan.route.name)
         if stats is None:
             stats = self.stats[plan.route.name] = RouteStats()
-        seconds = asyncio.get_running_loop().time() - client.begun
+        seconds = self._time() - client.begun
         stats.requests += 1
         stats.seconds += seconds
         stats.buckets[bisect_left(BUCKETS, seconds)] += 1

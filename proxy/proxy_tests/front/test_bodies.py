@@ -234,3 +234,28 @@ def test_the_head_for_the_client_loses_what_belongs_to_one_connection() -> None:
     assert plan.reusable
     assert not ResponsePlan(b"HTTP/1.1 200 OK\r\nConnection: a\r\nConnection: Close\r\n\r\n").reusable
     assert not ResponsePlan(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n").reusable
+
+
+WHOLE_CHUNKED = ResponsePlan(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    body=st.one_of(
+        chunked_bodies(), st.binary(max_size=20).map(lambda data: b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data))
+    )
+)
+def test_a_chunked_answer_that_is_whole_at_a_glance_is_whole_to_its_reader(body: bytes) -> None:
+    if WHOLE_CHUNKED.whole(b"head" + body, 4):
+        outcome = read(body, [])
+        assert outcome is not None
+        assert outcome[1:] == (len(body), True, {})
+
+
+def test_answers_that_are_whole_at_a_glance() -> None:
+    assert WHOLE_CHUNKED.whole(b"head3\r\nabc\r\n0\r\n\r\n", 4)
+    for other in (b"3\r\nabc\r\n", b"3\r\nabc\r\n0\r\nX: y\r\n\r\n", b"3\r\nabc\r\n0\r\n\r\n.", b"0\r\n\r\n", b""):
+        assert not WHOLE_CHUNKED.whole(other, 0)
+    sized = ResponsePlan(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+    assert [sized.whole(data, 1) for data in (b".a", b".ab", b".abc")] == [False, True, False]
+    assert not ResponsePlan(b"HTTP/1.1 200 OK\r\n\r\n").whole(b"", 0)
