@@ -194,6 +194,8 @@ class PinCommands:
         async with _deadline(params):
             if params.arguments:
                 lines = self._named(params, "all" if kind == "any" else kind)
+                if not params.flag("stream"):
+                    lines = _at_once(lines)
             elif params.flag("stream"):
                 lines = self._listed(kind, name)
             else:
@@ -237,6 +239,12 @@ Line = tuple[str, str, str]
 def _query(kind: str, name: str) -> PinQuery:
     modes = None if kind == "all" else frozenset({PinMode(kind)})
     return PinQuery(modes=modes, name=name)
+
+
+async def _at_once(pages: AsyncIterator[list[Line]]) -> AsyncIterator[list[Line]]:
+    """One sorted page, each CID once: a single value fails before its head or not at all."""
+    lines = {line[0]: line async for page in pages for line in page}
+    yield [lines[text] for text in sorted(lines)]
 
 
 async def _write_listing(
