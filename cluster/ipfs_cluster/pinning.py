@@ -76,6 +76,7 @@ class PinCall:
         self._order: tuple[Cid, ...] = ()
         self._tickets: Mapping[Cid, Ticket] = {}
         self._early: list[Outcome] = []
+        self._doubtful: set[Cid] = set()
         self._changed = asyncio.Event()
 
     def watch(self, cids: Sequence[Cid]) -> None:
@@ -129,11 +130,9 @@ class PinCall:
         self._changed.set()
 
     def removed(self, cid: Cid) -> None:
-        """From the hub: somebody removed the entry."""
-        if (ticket := self._tickets.get(cid)) is not None:
-            for peer in ticket.quorum.allocated - ticket.quorum.held:
-                ticket.quorum.fail(peer, "the pin was removed while it was waited for", away=False)
-            self._changed.set()
+        """From the hub: somebody removed the entry; or the one before it, when the news is older than our commit."""
+        self._doubtful.add(cid)
+        self._changed.set()
 
     def progress(self) -> Progress:
         """How far it is now."""
@@ -161,13 +160,22 @@ class PinCall:
                 quorum = self._tickets[cid].quorum
                 while (verdict := quorum.verdict()) is Verdict.WAITING:
                     self._changed.clear()
-                    await self._changed.wait()
+                    if cid in self._doubtful:
+                        await self._look_again(cid, quorum)
+                    else:
+                        await self._changed.wait()
                 if verdict is Verdict.LOST:
                     await self.withdraw()
                     raise PinFailed(index, quorum.reason(self._home))
         finally:
             # Whoever is cancelled waits no longer: nobody may leave an entry to it.
             self._leave()
+
+    async def _look_again(self, cid: Cid, quorum: Quorum) -> None:
+        self._doubtful.discard(cid)
+        if await self._store.get(cid) is None:
+            for peer in quorum.allocated - quorum.held:
+                quorum.fail(peer, "the pin was removed while it was waited for", away=False)
 
     async def withdraw(self) -> None:
         """Give up: entries that this request created, that no one else waits for or has rewritten, and that have not

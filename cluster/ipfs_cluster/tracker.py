@@ -57,6 +57,7 @@ class _Operation:
     progress: PinProgress = PinProgress()
     grew: float = 0.0
     making_room: bool = False
+    look_again: bool = False
 
     @property
     def unpin(self) -> bool:
@@ -102,8 +103,10 @@ class Tracker:
     # --- what others tell the tracker ---
 
     def wake(self) -> None:
-        """There may be new work."""
+        """There may be new work, also on CIDs that are being worked on: those are looked at again afterwards."""
         self._more = True
+        for operation in self._running.values():
+            operation.look_again = True
         self._wake.set()
 
     def offer(self, work: Work) -> None:
@@ -213,6 +216,16 @@ class Tracker:
         operation = _Operation(work, since=self._clock.time(), known=known, grew=self._clock.monotonic())
         self._running[work.cid] = operation
         operation.task = self._operations.start(f"{self.peer} {cid_text(work.cid)}", self._attempt(operation))
+        # The attempt says so itself when it ends; one that is cancelled before its first step never gets there.
+        operation.task.add_done_callback(lambda _task: self._ended(operation))
+
+    def _ended(self, operation: _Operation) -> None:
+        if self._running.get(operation.work.cid) is not operation:
+            return
+        del self._running[operation.work.cid]
+        self._more |= operation.look_again
+        if self._more:
+            self._wake.set()
 
     def _make_room(self) -> None:
         """End the attempt that has waited longest, as stalled: it is tried again later like any other."""
@@ -243,9 +256,7 @@ class Tracker:
         except ClusterError as error:
             await self._store_refused(error)
         finally:
-            del self._running[operation.work.cid]
-            if self._more:
-                self._wake.set()
+            self._ended(operation)
 
     async def _until_room_is_needed(self, operation: _Operation) -> tuple[Event, str] | None:
         try:

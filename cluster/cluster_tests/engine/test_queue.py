@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from cluster_tests.engine.conftest import World, cid, until
 from ipfs_cluster import Wait
-from ipfs_cluster.errors import StoreUnavailable
+from ipfs_cluster.errors import PinFailed, StoreUnavailable
 from ipfs_cluster.model import PeerId, PinOptions, TrackerStatus
+from ipfs_cluster.ports import PutPin, Write
 from ipfs_cluster.tracker import PATIENCE, WAITING, TrackerSettings
 
 NONE = PinOptions()
@@ -146,3 +147,57 @@ async def test_pins_expire_after_a_full_disk_too(world: World, monkeypatch: pyte
         return world.holders(cid(1)) == []
 
     await until(gone, "it expires")
+
+
+async def test_an_attempt_cancelled_before_its_first_step_leaves_the_pin_free(world: World) -> None:
+    cluster = await world.start()
+    await cluster.pin([(cid(1), NONE)])
+    for peer in cluster.peers_by_id.values():
+        peer.tracker.cancel([cid(1)])
+    await cluster.unpin([(cid(1), True)], settle=0)
+    await world.quiet()
+    await cluster.pin([(cid(1), NONE)], wait=Wait.ACCEPTED)
+    await until(lambda: world.holders(cid(1)) == [0, 1, 2], "it can be pinned again")
+
+
+async def test_a_removal_follows_an_attempt_that_takes_its_time_to_end(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow_to_leave(*arguments: object) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(100):
+                await asyncio.sleep(0)
+
+    cluster = await world.start()
+    for node in world.nodes:
+        monkeypatch.setattr(node, "pin", slow_to_leave)
+    await cluster.pin([(cid(1), NONE)])
+    await until(lambda: cluster.home.tracker.phase(cid(1)) is not None, "it is being pinned")
+    for _ in range(10):
+        await asyncio.sleep(0)
+    await cluster.unpin([(cid(1), True)], settle=0)
+    await world.quiet()
+
+
+async def test_an_entry_removed_before_its_request_listens_is_not_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = await world.start()
+    for node in world.nodes:
+        node.hold[cid(1)] = asyncio.Event()
+    assert world.store is not None
+    commit = world.store.commit
+
+    async def overtaken(writes: Sequence[Write]) -> int:
+        revision = await commit(writes)
+        if any(isinstance(write, PutPin) for write in writes):
+            monkeypatch.undo()
+            await cluster.unpin([(cid(1), True)], settle=0)
+        return revision
+
+    monkeypatch.setattr(world.store, "commit", overtaken)
+    call = await cluster.pin([(cid(1), NONE)])
+    with pytest.raises(PinFailed, match="removed while"):
+        await asyncio.wait_for(call.wait(), 5)
