@@ -11,7 +11,9 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import statistics
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -35,6 +37,7 @@ def arguments(document: str | None) -> argparse.Namespace:
     parser.add_argument("--save", action="store_true", help="write the result into RESULTS.md")
     parser.add_argument("--rounds", type=int, help="interleaved rounds (default: 7; quick: 1)")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the stage is cleared then, too
     options.rounds = options.rounds or (1 if options.quick else 7)
     return options
 
