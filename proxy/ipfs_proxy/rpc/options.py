@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,6 +12,7 @@ from ipfs_cluster.errors import InvalidArgument
 from ipfs_cluster.model import PeerId, PinMode, PinOptions
 from ipfs_proxy.wire.params import parse_duration
 
+_INTEGER = re.compile(r"[+-]?[0-9]{1,9}")
 NAME_LIMIT = 255
 """Bytes of a pin's name; Kubo's limit."""
 
@@ -57,10 +59,9 @@ def _number(extra: Mapping[str, str], key: str) -> int | None:
     text = extra.get(key, "")
     if not text:
         return None
-    try:
-        return int(text) or None
-    except ValueError:
-        raise InvalidArgument(f"parameter {key} invalid") from None
+    if not _INTEGER.fullmatch(text):
+        raise InvalidArgument(f"parameter {key} invalid")
+    return int(text) or None
 
 
 def _expiry(extra: Mapping[str, str]) -> float | None:

@@ -213,6 +213,8 @@ async def test_a_client_that_leaves_withdraws_nothing(kitchen: Kitchen, world: W
         ("name=" + "%C3%BC" * 150, "pin name is 300 bytes (max 255 bytes)"),
         ("wait=long", "invalid wait 'long', must be one of {accepted, min, all}"),
         ("replication-min=x", "parameter replication-min invalid"),
+        ("replication=1_0", "parameter replication invalid"),
+        ("replication-min=1&replication-max=99999999999999999999", "parameter replication-max invalid"),
         ("expire-in=1", 'parameter expire-in invalid: time: invalid duration "1"'),
         ("expire-in=1ms", "expire-in duration too short"),
         ("expire-at=soon", "parameter expire-at invalid: soon"),
