@@ -10,6 +10,7 @@ import pytest
 
 from compat_tests.harness.kubo import KuboNode
 from compat_tests.harness.service import Service
+from compat_tests.harness.twins import Twins
 
 
 @pytest.fixture(scope="session")
@@ -63,6 +64,22 @@ def cluster(trio: list[KuboNode], service_factory: Callable[..., Service]) -> Se
     for node in trio:
         clear_pins(node)
     return service_factory(trio)
+
+
+@pytest.fixture(scope="session")
+def twins(
+    bare: KuboNode, kubo_factory: Callable[..., KuboNode], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Twins]:
+    """A bare node, and a service before its twin."""
+    twin = kubo_factory()
+    for node in (bare, twin):
+        clear_pins(node)
+    service = Service(tmp_path_factory.mktemp("twins") / "service", [twin])
+    service.start()
+    made = Twins(bare, service)
+    made.put_content()
+    yield made
+    service.stop()
 
 
 def clear_pins(node: KuboNode) -> None:

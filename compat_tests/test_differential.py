@@ -7,15 +7,11 @@ Kubo itself sends in random order, the cluster's own pin of the empty block.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from urllib.parse import quote
 
 import pytest
 
-from compat_tests.conftest import clear_pins
 from compat_tests.harness.http import (
-    Answer,
     directory_part,
     exchange,
     file_part,
@@ -23,82 +19,9 @@ from compat_tests.harness.http import (
     parse,
     post,
 )
-from compat_tests.harness.kubo import EMPTY_BLOCK, KuboNode
-from compat_tests.harness.service import Service
+from compat_tests.harness.twins import Twins, normal
 
 MISSING = "QmVQ5gFjHwkRRhJXhFXXwHhMxZ1GPLEJZ6qPXGsM9pZtGF"
-
-
-@dataclass
-class Twins:
-    """A bare node and a service before its twin, with the same content."""
-
-    bare: KuboNode
-    service: Service
-    names: dict[str, str] = field(default_factory=dict)
-
-    def fill(self, text: str) -> str:
-        """Replace {file}, {dir} … by the CIDs of the content."""
-        for name, cid in self.names.items():
-            text = text.replace(f"{{{name}}}", cid)
-        return text
-
-    def reset(self) -> None:
-        """The same pins on both: dir (named), direct directly, nothing else."""
-        for address in (self.bare.address, self.service.address):
-            for kind in ("recursive", "direct"):
-                answer = post(address, f"/api/v0/pin/ls?type={kind}&stream=true")
-                for line in answer.text.splitlines():
-                    cid = json.loads(line)["Cid"]
-                    if cid != EMPTY_BLOCK:
-                        post(address, f"/api/v0/pin/rm?arg={cid}")
-            for query in (self.fill("arg={dir}&name=the+dir"), self.fill("arg={direct}&recursive=false")):
-                assert post(address, f"/api/v0/pin/add?{query}").status == 200
-
-    def both(self, path: str, **options: object) -> tuple[Answer, Answer]:
-        """The answers of the bare node and of the proxy, to a client that sees trailers."""
-        target = self.fill(path)
-        options["headers"] = {"User-Agent": "Go-http-client/1.1", **options.get("headers", {})}  # type: ignore[dict-item]
-        return post(self.bare.address, target, **options), post(self.service.address, target, **options)  # type: ignore[arg-type]
-
-
-@pytest.fixture(scope="module")
-def twins(
-    bare: KuboNode, kubo_factory: Callable[..., KuboNode], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Twins]:
-    twin = kubo_factory()
-    for node in (bare, twin):
-        clear_pins(node)
-    service = Service(tmp_path_factory.mktemp("twins") / "service", [twin])
-    service.start()
-    made = Twins(bare, service)
-    headers, body = multipart(
-        directory_part("d"),
-        file_part("d/a", b"file a\n"),
-        file_part("d/sub/b", b"file b\n"),
-        file_part("d/c", b"c" * 300_000),
-    )
-    for address in (bare.address, twin.address):
-        answer = post(address, "/api/v0/add?pin=false", headers=headers, body=body)
-        values = {value["Name"]: value["Hash"] for value in map(json.loads, answer.text.splitlines())}
-        made.names = {"dir": values["d"], "sub": values["d/sub"], "a": values["d/a"], "c": values["d/c"]}
-    for node in (bare, twin):
-        made.names["file"] = node.add(b"a file of its own\n", pin="false")
-        made.names["direct"] = node.add(b"pinned directly\n", pin="false")
-        made.names["v1"] = node.add(b"version one\n", **{"pin": "false", "cid-version": "1"})
-    yield made
-    service.stop()
-
-
-def normal(answer: Answer, *, ordered: bool = True) -> tuple[object, ...]:
-    """What must be equal."""
-    headers = {name: value for name, value in answer.headers.items() if name not in ("Date", "Connection")}
-    lines = [line for line in answer.body.split(b"\n") if EMPTY_BLOCK.encode() not in line or b"Keys" in line]
-    if len(lines) == 2 and lines[0].startswith(b'{"Keys":'):
-        value = json.loads(lines[0])
-        value["Keys"].pop(EMPTY_BLOCK, None)
-        lines[0] = json.dumps(value).encode()
-    return answer.status, headers, lines if ordered else sorted(lines), answer.trailers, answer.cut
 
 
 READING = [

@@ -23,7 +23,9 @@ from ipfs_cluster.tracker import TrackerSettings
 from ipfs_proxy.front.server import Limits, Listen, Server
 from ipfs_proxy.front.upstream import Upstream
 from ipfs_proxy.rpc.add import add_command
+from ipfs_proxy.rpc.dag import adding_commands
 from ipfs_proxy.rpc.pin import pin_commands
+from ipfs_proxy.rpc.repo import repo_commands
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +79,8 @@ def compose(folder: Path, settings: Settings, environ: Mapping[str, str], versio
     commands = {
         **pin_commands(cluster, server_header, indirect=settings["api.ipfsproxy.indirect_pins"], tick=clock.sleep),
         "add": add_command(cluster, server_header),
+        **adding_commands(cluster, server_header),
+        **repo_commands(cluster, server_header),
     }
     front = Server(
         [_listen(text) for text in settings["api.ipfsproxy.listen_multiaddress"]],

@@ -165,7 +165,7 @@ class IngestCall:
             case Proof.NEXT:
                 unproven = lines[-1].root is not None and bool(self._primary.reported) and not self._batches
                 return (lines[:-1], lines[-1:]) if unproven else (lines, [])
-            case Proof.END:
+            case Proof.END | Proof.ASK:
                 return [], lines
 
     async def _secure(self, lines: list[Line]) -> None:
@@ -237,6 +237,8 @@ class IngestCall:
         try:
             async with feed.peer.gate.shared(lambda waited: self._asked(feed, waited)):
                 await self._exchange(feed)
+                if self._upload.roots.proof is Proof.ASK:
+                    await self._ask(feed)
             feed.prove()
             feed.ended = True
         except IngestRefused as refusal:
@@ -264,6 +266,11 @@ class IngestCall:
                 self._changed.set()
             if message := response.trailers.get("x-stream-error"):
                 raise NodeError(message)
+
+    async def _ask(self, feed: Feed) -> None:
+        for root in feed.reported:
+            if not await feed.peer.node.pinned(root, PinMode.RECURSIVE):
+                raise NodeError(f"the node reported {cid_text(root)} and did not pin it; was the input complete?")
 
     async def _reported(self, feed: Feed, roots: list[Cid]) -> None:
         """The node pins these, or is about to: claimed on it, and from the primary's word on all the others."""

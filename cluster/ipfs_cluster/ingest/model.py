@@ -20,7 +20,10 @@ class Proof(enum.Enum):
     NEXT = "next"
     """When another event follows, or the answer ends cleanly (add: Kubo pins a root after its event)."""
     END = "end"
-    """When the answer ends cleanly (dag/put, dag/import: reports come before the batch is stored)."""
+    """When the answer ends cleanly (dag/import: all roots are reported at the end)."""
+    ASK = "ask"
+    """When the node says so, asked after its answer (dag/put: reports come before the batch is stored, and a batch
+    that is given up ends as cleanly as one that is not)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from ipfs_cluster.errors import ClusterError
 from ipfs_proxy.front.exchange import Command, Reply, Request
 from ipfs_proxy.rpc.ingest import Adding, node_query
 from ipfs_proxy.rpc.run import Answer, CidText, message_of
-from ipfs_proxy.wire import gojson
+from ipfs_proxy.wire import gojson, goxml
 from ipfs_proxy.wire.multipart import boundary_of
 from ipfs_proxy.wire.params import BadRequest, Option, Params, UnparsableTimeout, check_timeout, parse_params
 from ipfs_proxy.wire.roots import AddRoots, parsed
@@ -37,6 +37,8 @@ OPTIONS = (
 HIDING = frozenset({"silent", "quiet", "q", "quieter", "Q"})
 HOME_OPTIONS = frozenset({"to-files", "nocopy", "fscache"})
 """They tie content to the files of the home node's host, or to its MFS."""
+
+XML_FIELDS = {"Name": "", "Hash": "", "Bytes": 0, "Size": "", "Mode": "", "Mtime": 0, "MtimeNsecs": 0}
 
 
 def relayed(query: str) -> bool:
@@ -86,7 +88,8 @@ class _Renderer:
         self._roots = roots
         self._text = encoding == "text"
         self._silent = params.flag("silent")
-        self._untouched = show.plain and not self._silent and not self._text
+        self._xml = encoding == "xml"
+        self._untouched = show.plain and not (self._silent or self._text or self._xml)
 
     def __call__(self, lines: Iterable[Line]) -> bytes:
         if self._untouched:
@@ -99,6 +102,8 @@ class _Renderer:
                 return b""
             if not self._show.plain:
                 event = {**event, "Hash": self._show(parsed(event["Hash"]))}
+        if self._xml:
+            return goxml.element("AddEvent", {**XML_FIELDS, **event}).encode("utf-8", "replace")
         return _go_text(event) if self._text else gojson.value(event)
 
 
