@@ -104,6 +104,11 @@ class Cluster:
     def _refuse(self, peer: PeerId, info: NodeInfo) -> str:
         for other in self.peers_by_id.values():
             if other.id != peer and other.state.info is not None and other.state.info.id == info.id:
+                if peer == self.home.id:
+                    # The proxy forwards to this node whatever happens, so the other peer has to go.
+                    if other.up:
+                        other.monitor.suspect("its node is the home node's")
+                    continue
                 return f"node {info.id} is already served as peer {other.name}; a node can be one peer only"
         return ""
 

@@ -148,6 +148,11 @@ class Monitor:
         for key, value in self._settings.tags:
             self._set(f"tag:{key}", value, expire, now, partitionable=True)
 
+    def count_pins(self, number: int, ttl: float) -> None:
+        """The `numpin` metric: pins that the node was found to hold; good for `ttl` seconds."""
+        now = self._clock.time()
+        self._set("numpin", str(number), now + ttl, now, weight=-number)
+
     def _set(
         self,
         name: str,

@@ -175,6 +175,7 @@ class LocalPeer:
         if found.missing or found.vanished:
             log.warning("peer %s: %d pins were missing on the node and are queued again", self.name, found.missing)
         self.surveyed.set()
+        self.monitor.count_pins(found.held, 2 * self._settings.reconcile_interval)
         self.tracker.allow_unpin(foreign=await self._has_foreign())
         return found
 

@@ -169,7 +169,7 @@ class PinCall:
                     raise PinFailed(index, quorum.reason(self._home))
         finally:
             # Whoever is cancelled waits no longer: nobody may leave an entry to it.
-            self._leave()
+            self.leave()
 
     async def _look_again(self, cid: Cid, quorum: Quorum) -> None:
         self._doubtful.discard(cid)
@@ -181,7 +181,7 @@ class PinCall:
         """Give up: entries that this request created, that no one else waits for or has rewritten, and that have not
         reached their number leave the pinset again; their nodes are cleaned up by the trackers.
         """
-        self._leave()
+        self.leave()
         removed = []
         for cid, ticket in self._tickets.items():
             if not ticket.created or ticket.quorum.verdict() is Verdict.REACHED or self._taken_over(ticket):
@@ -201,7 +201,8 @@ class PinCall:
         self._hub.publish(question)
         return bool(question.takers)
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Wait no longer: nobody may leave an entry to this request."""
         for cid in self._order:
             self._hub.unsubscribe(cid, self)
 

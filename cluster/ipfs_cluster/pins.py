@@ -99,6 +99,9 @@ class Pins:
                 tickets = await self._commit_pins(options, wait)
             except Conflict:
                 continue
+            except BaseException:
+                call.leave()
+                raise
             call.begin(tickets)
             return call
         raise Conflict("the pins kept changing while they were written; try again")

@@ -301,8 +301,8 @@ class Tracker:
         it is interrupted, and taken up again afterwards; one that grows may finish within the collection's patience.
         """
         del waited
-        growth = max(operation.progress.last_growth, operation.since)
-        if not operation.unpin and operation.task is not None and self._clock.time() - growth >= NO_GROWTH:
+        stays = self._clock.monotonic() - operation.grew < NO_GROWTH
+        if not operation.unpin and operation.task is not None and not stays:
             self._more = True
             operation.task.cancel()
 

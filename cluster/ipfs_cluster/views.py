@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence, Set
 
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.cid import text as cid_text
@@ -25,6 +25,10 @@ from ipfs_cluster.ports import ListedPin, PinQuery, Store
 
 NO_LIMIT = 2**64 - 1
 """What Kubo reports as StorageMax when there is none."""
+
+UNASKED = (
+    "the node holds this pin and the pinset does not: an operator's own, or left behind by an add that was cut off"
+)
 
 
 class Views:
@@ -150,7 +154,28 @@ class Views:
     async def status(self, cid: Cid) -> tuple[Pin | None, list[PinStatus]]:
         """One CID on every peer; without an entry every peer says `unpinned`, or how far its removal is."""
         pin = await self._store.get(cid)
-        return pin, self._statuses(cid, pin, await self._store.work([cid]))
+        works = await self._store.work([cid])
+        strangers = await self._holding_unasked(cid) if pin is None else frozenset()
+        return pin, self._statuses(cid, pin, works, strangers)
+
+    async def _holding_unasked(self, cid: Cid) -> frozenset[PeerId]:
+        """The peers whose nodes hold the CID although the pinset does not have it, as last compared."""
+        found = [peer for peer in self._peers if await self._store.is_foreign(peer, cid) is not None]
+        return frozenset(found)
+
+    async def orphans(self) -> AsyncIterator[list[tuple[Cid, list[PinStatus]]]]:
+        """Pins that nodes hold and nobody asked for, found after the nodes joined; each CID once, in pages."""
+        async for page in self._store.foreign():
+            lines: list[tuple[Cid, list[PinStatus]]] = []
+            for foreign in page:
+                if not foreign.orphan:
+                    continue
+                pin, statuses = await self.status(foreign.pin.cid)
+                first = next((status.peer for status in statuses if status.error == UNASKED), None)
+                if pin is None and first == foreign.peer:
+                    lines.append((foreign.pin.cid, statuses))
+            if lines:
+                yield lines
 
     async def statuses(self, query: PinQuery = PinQuery()) -> AsyncIterator[list[tuple[Pin, list[PinStatus]]]]:
         """All entries with their statuses on every peer, in pages."""
@@ -160,15 +185,19 @@ class Views:
                 works.setdefault(work.cid, []).append(work)
             yield [(pin, self._statuses(pin.cid, pin, works.get(pin.cid, ()))) for pin in page]
 
-    def _statuses(self, cid: Cid, pin: Pin | None, works: Sequence[Work]) -> list[PinStatus]:
+    def _statuses(
+        self, cid: Cid, pin: Pin | None, works: Sequence[Work], strangers: Set[PeerId] = frozenset()
+    ) -> list[PinStatus]:
         rows = {work.peer: work for work in works}
-        return [self._one(peer, cid, pin, rows.get(peer.id)) for peer in self._peers.values()]
+        return [
+            self._one(peer, cid, pin, rows.get(peer.id), stranger=peer.id in strangers) for peer in self._peers.values()
+        ]
 
-    def _one(self, peer: LocalPeer, cid: Cid, pin: Pin | None, work: Work | None) -> PinStatus:
+    def _one(self, peer: LocalPeer, cid: Cid, pin: Pin | None, work: Work | None, *, stranger: bool) -> PinStatus:
         if work is not None:
             return self._working(peer, cid, work)
         if pin is None:
-            return PinStatus(peer.id, peer.name, TrackerStatus.UNPINNED)
+            return PinStatus(peer.id, peer.name, TrackerStatus.UNPINNED, error=UNASKED if stranger else "")
         if pin.type is PinType.META:
             return PinStatus(peer.id, peer.name, TrackerStatus.SHARDED, pin.timestamp)
         if not pin.wanted_on(peer.id):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 PRIMARY_BUFFER = 1024 * 1024
 IMPORT_TTL = 30.0
 """Seconds for which a node's Import configuration is remembered."""
+IMPORT_TIMEOUT = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +127,9 @@ class Ingest:
         known = self._imports[peer.id]
         if self._clock.monotonic() > known.until:
             try:
-                known.options = await peer.node.import_options()
-            except ClusterError as error:
+                async with asyncio.timeout(IMPORT_TIMEOUT):
+                    known.options = await peer.node.import_options()
+            except (ClusterError, TimeoutError) as error:
                 log.info("peer %s: its Import configuration cannot be read: %s", peer.name, error)
                 return None
             known.until = self._clock.monotonic() + IMPORT_TTL

@@ -175,6 +175,9 @@ async def _pins(request: web.Request) -> web.StreamResponse:
                 for entry, statuses in page
                 if wanted is None or any(status.status in wanted for status in statuses)
             ]
+        if wanted is None or TrackerStatus.UNPINNED in wanted:
+            async for orphans in views.orphans():
+                yield [shapes.global_pin_info(cid, None, statuses) for cid, statuses in orphans]
 
     return await _stream(request, pages())
 
