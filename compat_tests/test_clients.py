@@ -13,6 +13,7 @@ import pytest
 
 from compat_tests.conftest import clear_pins
 from compat_tests.harness.kubo import KuboNode
+from compat_tests.harness.process import eventually
 from compat_tests.harness.service import Service
 from compat_tests.harness.tools import HERE, go_program, node_modules, python_environment, tool
 
@@ -167,3 +168,51 @@ def test_curl(front: Service, bare: KuboNode, tree: Path, tmp_path: Path) -> Non
         assert content == big.read_bytes()
         outputs.append((added, cid))
     assert outputs[0] == outputs[1]
+
+
+@pytest.mark.parametrize("program", ["ipfs", "go", "node", "ipfshttpclient", "aioipfs"])
+def test_every_client_notices_when_the_adding_node_dies(cluster: Service, tmp_path: Path, program: str) -> None:
+    """The first node, whose events are the answer, is killed in the middle of an add of 1 GiB."""
+    home = cluster.nodes[0]
+    big = tmp_path / "big"
+    with open(big, "wb") as file:
+        file.truncate(1 << 30)
+    address, url = f"127.0.0.1:{cluster.port}", f"http://127.0.0.1:{cluster.port}/api/v0"
+    commands: dict[str, Callable[[], list[str]]] = {
+        "ipfs": lambda: [str(home.binary), "--api", cluster.multiaddr, "add", str(big)],
+        "go": lambda: [str(go_program("go_api", CLIENTS / "go_api", ".")), address, "add", str(big)],
+        "node": lambda: [
+            tool("node"),
+            f"{node_modules('node_client', CLIENTS / 'node')}/client.mjs",
+            url,
+            "add",
+            str(big),
+        ],
+        "ipfshttpclient": lambda: python_client("py_httpclient", cluster.multiaddr, "add", str(big)),
+        "aioipfs": lambda: python_client("py_aioipfs", cluster.multiaddr, "add", str(big)),
+    }
+    child = subprocess.Popen(commands[program](), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        eventually(lambda: busy_with_add(cluster.nodes[2]), "the add has reached the nodes")
+        home.kill()
+        out, err = child.communicate(timeout=90)
+    finally:
+        child.kill()
+        home.start()
+    if program == "ipfs":
+        assert child.returncode == 1
+        assert "Error" in err
+    else:
+        assert child.returncode or '"error"' in out, (out, err)
+        assert '"value"' not in out
+    assert cluster.pins() == {}
+    eventually(lambda: not any(node.pins() for node in cluster.nodes[1:]), "the replicas are released")
+
+
+def python_client(key: str, *arguments: str) -> list[str]:
+    python = python_environment(key, CLIENTS / key / "requirements.txt")
+    return [str(python), str(CLIENTS / key / "client.py"), *arguments]
+
+
+def busy_with_add(node: KuboNode) -> bool:
+    return any(entry["Command"] == "add" and entry["Active"] for entry in json.loads(node.rpc("diag/cmds").text) or [])

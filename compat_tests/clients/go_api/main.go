@@ -29,6 +29,15 @@ func report(step string, value any, err error) {
 func main() {
 	sh := shell.NewShell(os.Args[1])
 	sh.SetTimeout(60 * time.Second)
+	if len(os.Args) > 3 && os.Args[2] == "add" {
+		file, err := os.Open(os.Args[3])
+		if err != nil {
+			panic(err)
+		}
+		cid, err := sh.Add(file)
+		report("add only", cid, err)
+		return
+	}
 	version, _, err := sh.Version()
 	report("version", version, err)
 	cid, err := sh.Add(strings.NewReader("from go-ipfs-api\n"))

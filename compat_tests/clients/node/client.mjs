@@ -1,4 +1,5 @@
 // Drives kubo-rpc-client against one address and prints what it saw as JSON lines.
+import { createReadStream } from 'node:fs'
 import { create } from 'kubo-rpc-client'
 
 const ipfs = create({ url: process.argv[2] })
@@ -19,6 +20,13 @@ async function all (source) {
   return values
 }
 
+if (process.argv[3] === 'add') {
+  await step('add only', async () => {
+    const added = await ipfs.add(createReadStream(process.argv[4]), { progress: () => {} })
+    return added.cid.toString()
+  })
+  process.exit(0)
+}
 await step('version', async () => (await ipfs.version()).version)
 const added = await ipfs.add('from kubo-rpc-client\n')
 await step('add', async () => [added.path, added.cid.toString(), added.size])

@@ -20,6 +20,14 @@ async def collect(source):
 
 async def main():
     client = aioipfs.AsyncIPFS(maddr=sys.argv[1])
+    if sys.argv[2] == "add":
+
+        async def last():
+            return [entry["Hash"] for entry in await collect(client.add(sys.argv[3])) if entry.get("Hash")][-1]
+
+        await step("add only", last)
+        await client.close()
+        return
     added = (await client.add_bytes(b"from aioipfs\n"))["Hash"]
 
     async def value(work):

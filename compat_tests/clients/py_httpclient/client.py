@@ -17,6 +17,9 @@ def step(name, work):
 
 
 client = ipfshttpclient.connect(sys.argv[1])
+if sys.argv[2] == "add":
+    step("add only", lambda: client.add(sys.argv[3]).as_json()["Hash"])
+    sys.exit()
 added = client.add_bytes(b"from ipfshttpclient\n")
 step("add", lambda: added)
 step("add file", lambda: client.add(sys.argv[2] + "/x").as_json()["Hash"])
