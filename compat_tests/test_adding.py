@@ -333,12 +333,14 @@ def test_two_clients_add_the_same_and_one_leaves(cluster: Service) -> None:
 
 
 def test_an_operators_own_pin_survives_what_the_cluster_does_with_the_same_content(cluster: Service) -> None:
-    content = os.urandom(50_000)
-    cid = cluster.nodes[1].add(content)
+    content, other = os.urandom(50_000), os.urandom(50_000)
+    cid, second = cluster.nodes[1].add(content), cluster.nodes[2].add(other)
+    assert cluster.rpc("pin/add", ("arg", second)).status == 200
     eventually(lambda: cid in json.dumps(cluster.rest("/pins")), "the cluster has seen it", 30)
     assert root_of(add(cluster, file_part("f", content))) == cid
-    assert cluster.rpc("pin/rm", ("arg", cid)).status == 200
+    assert cluster.rpc("pin/rm", ("arg", cid), ("arg", second)).status == 200
     assert [cid in node.pins() for node in cluster.nodes] == [False, True, False]
+    assert [second in node.pins() for node in cluster.nodes] == [False, False, True]
 
 
 def test_adding_again_what_is_pinned_elsewhere_directly_or_by_name(

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from ipfs_cluster.adopt import adopt
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.gc import Collected, collect
+from ipfs_cluster.hops import loop_message
 from ipfs_cluster.hub import Hub
 from ipfs_cluster.ingest import Ingest, IngestCall, IngestSettings, Upload
 from ipfs_cluster.mesh import connect_all
@@ -101,7 +102,20 @@ class Cluster:
         self._mesh_due.set()
         log.info("peer %s: node %s is up", peer.name, peer.state.info.id if peer.state.info else "?")
 
+    @property
+    def services(self) -> tuple[str, ...]:
+        """Peer IDs of this service and of those that its nodes stand for, if they are clusters themselves."""
+        behind = [
+            service
+            for peer in self.peers_by_id.values()
+            if peer.up and peer.state.info is not None
+            for service in peer.state.info.services
+        ]
+        return tuple(dict.fromkeys([self.home.id, *behind]))
+
     def _refuse(self, peer: PeerId, info: NodeInfo) -> str:
+        if self.home.id in info.services:
+            return loop_message(info.services, self.home.id)
         for other in self.peers_by_id.values():
             if other.id != peer and other.state.info is not None and other.state.info.id == info.id:
                 if peer == self.home.id:

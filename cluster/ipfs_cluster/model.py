@@ -177,12 +177,15 @@ class PinStatus:
 
 @dataclass(frozen=True, slots=True)
 class NodeInfo:
-    """What a node says of itself. version: semver text of the daemon ("0.43.0")."""
+    """What a node says of itself. version: semver text of the daemon ("0.43.0"). services: for a node that is the proxy
+    of another cluster, the peer IDs of that service and of those behind it.
+    """
 
     id: str
     addresses: tuple[str, ...] = ()
     agent_version: str = ""
     version: str = ""
+    services: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,11 +176,5 @@ class LocalPeer:
             log.warning("peer %s: %d pins were missing on the node and are queued again", self.name, found.missing)
         self.surveyed.set()
         self.monitor.count_pins(found.held, 2 * self._settings.reconcile_interval)
-        self.tracker.allow_unpin(foreign=await self._has_foreign())
+        self.tracker.allow_unpin()
         return found
-
-    async def _has_foreign(self) -> bool:
-        async for page in self._store.foreign(self.id):
-            if page:
-                return True
-        return False

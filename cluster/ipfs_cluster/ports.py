@@ -67,7 +67,13 @@ class NodeResponse(Protocol):
 
 
 class Node(Protocol):
-    """One IPFS daemon. Calls raise NodeUnreachable (outcome unknown) or NodeError (the daemon's own message)."""
+    """One IPFS daemon. Calls raise NodeUnreachable (outcome unknown) or NodeError (the daemon's own message).
+
+    cluster: it is the proxy of another cluster, known after `info`. Its listings say what should be pinned there, so
+    only a finished `pin` proves that something is; pinning again what it has does no harm.
+    """
+
+    cluster: bool
 
     async def info(self) -> NodeInfo:
         """The node's ID, addresses and version."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from ipfs_cluster.model import WANTS_PIN, NodePin, PeerId, PinMode, TrackerStatus
+from ipfs_cluster.model import WANTS_PIN, WANTS_UNPIN, NodePin, PeerId, PinMode, TrackerStatus
 from ipfs_cluster.ports import FinishWork, ForgetForeign, Node, QueueWork, RecordForeign, Store, Write
 
 log = logging.getLogger(__name__)
@@ -40,8 +40,11 @@ async def reconcile(peer: PeerId, node: Node, store: Store, *, first: bool) -> F
                 await scan.feed(pins)
         await scan.seal()
         async for works in scan.settled():
+            if node.cluster:  # what it lists is what it wants to hold: only its answer to a pin is a proof
+                works = [work for work in works if work.status in WANTS_UNPIN]
             settled: list[Write] = [FinishWork(work.peer, work.cid, work.generation) for work in works]
-            await store.commit(settled)
+            if settled:
+                await store.commit(settled)
             found.settled += sum(work.status in WANTS_PIN for work in works)
         async for page in scan.missing():
             lost: list[Write] = []

@@ -55,15 +55,18 @@ def nodes(value: object) -> tuple[Node, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One IPFS node. address: multiaddr of its RPC API. authorization: value of the header toward it."""
+    """One IPFS node. address: multiaddr of its RPC API. authorization: value of the header toward it. cluster: it is
+    the proxy of another cluster (one of this program's own kind is recognised without it).
+    """
 
     name: str
     address: str
     tags: tuple[tuple[str, str], ...] = ()
     authorization: str = field(default="", repr=False)
+    cluster: bool = False
 
 
-NODE_KEYS = frozenset({"name", "node_multiaddress", "tags", "authorization", "authorization_file"})
+NODE_KEYS = frozenset({"cluster", "name", "node_multiaddress", "tags", "authorization", "authorization_file"})
 
 
 def _node(item: object, index: int) -> Node:
@@ -86,6 +89,7 @@ def _node(item: object, index: int) -> Node:
         checked("node_multiaddress", address),
         checked("tags", mapping, {}),
         from_file or checked("authorization", header_value),
+        checked("cluster", boolean, False),
     )
 
 

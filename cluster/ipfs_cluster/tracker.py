@@ -19,8 +19,8 @@ from ipfs_cluster.core.transitions import Backoff, Event, after
 from ipfs_cluster.errors import ClusterError, NodeError, NodeStalled, NodeUnreachable
 from ipfs_cluster.gate import Gate
 from ipfs_cluster.hub import Hub, Outcome
-from ipfs_cluster.model import WANTS_UNPIN, PeerId, PinMode, PinProgress, TrackerStatus, Work
-from ipfs_cluster.ports import Clock, FailWork, FinishWork, Node, Store
+from ipfs_cluster.model import WANTS_UNPIN, NodePin, PeerId, PinMode, PinProgress, TrackerStatus, Work
+from ipfs_cluster.ports import Clock, FailWork, FinishWork, Node, RecordForeign, Store
 from ipfs_cluster.tasks import TaskSet, sleep_or_event
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,8 @@ NO_GROWTH = 3.0
 """Seconds without a new block after which a pin gives way to a garbage collection."""
 STORE_PAUSE = 1.0
 """Seconds to wait after the store refused a write before its rows are tried again."""
+OFFERED = 10_000
+"""New rows that are kept for a free place without being read back; more are found in the store."""
 PATIENCE = 2.0
 """Seconds without growth after which a pin attempt only waits: it then keeps no other work from being started."""
 WAITING = 100
@@ -51,7 +53,7 @@ class TrackerSettings:
 @dataclass(slots=True)
 class _Operation:
     work: Work
-    known: bool
+    new: bool
     task: asyncio.Task[None] | None = None
     since: float = 0.0
     progress: PinProgress = PinProgress()
@@ -98,7 +100,8 @@ class Tracker:
         self._more = True
         self._retry_at = inf
         self._retrying = False
-        self._foreign = True
+        self._offered: dict[Cid, Work] = {}
+        self._untouched: set[Cid] = set()
 
     # --- what others tell the tracker ---
 
@@ -110,10 +113,12 @@ class Tracker:
         self._wake.set()
 
     def offer(self, work: Work) -> None:
-        """A row that was just committed for a CID that had neither entry nor row here, so that the node cannot hold it
-        by us: it is started without reading it back, if there is room."""
-        if self._usable.is_set() and self._may_unpin.is_set():
-            self._start(work, known=True)
+        """A row that was just committed for a CID that had neither entry nor row here: what the node holds of it, it
+        holds for somebody else. It is started without being read back, now or when there is room.
+        """
+        if len(self._offered) < OFFERED:
+            self._offered[work.cid] = work
+            self._start_offered()
         else:
             self._more = True
 
@@ -126,15 +131,16 @@ class Tracker:
         """The node is away: nothing new is started until `node_up`."""
         self._usable.clear()
 
-    def allow_unpin(self, *, foreign: bool) -> None:
-        """The node was surveyed: from now on unpinning is safe. foreign: it holds pins that are none of ours."""
-        self._foreign = foreign
+    def allow_unpin(self) -> None:
+        """The node was surveyed: from now on unpinning is safe."""
         self._may_unpin.set()
         self.wake()
 
     def cancel(self, cids: Iterable[Cid]) -> None:
         """These are no longer wanted: give up pin attempts in progress, so that their removal can start."""
         for cid in cids:
+            if self._offered.pop(cid, None) is not None:
+                self._untouched.add(cid)
             operation = self._running.get(cid)
             if operation is not None and not operation.unpin and operation.task is not None:
                 operation.task.cancel()
@@ -184,6 +190,10 @@ class Tracker:
             await self._operations.close()
 
     @property
+    def _has_room(self) -> bool:
+        return len(self._running) < self._settings.concurrent or self._free > 0
+
+    @property
     def _free(self) -> int:
         now = self._clock.monotonic()
         return self._settings.concurrent - sum(not operation.waits(now) for operation in self._running.values())
@@ -203,17 +213,27 @@ class Tracker:
         # Removals that may not begin yet are no reason to look again at once: `allow_unpin` wakes.
         self._more = self._more or (len(works) >= free and bool(allowed))
         for work in allowed:
-            self._start(work, known=False)
+            offered = self._offered.pop(work.cid, None)
+            self._start(work, new=offered is not None and offered.generation == work.generation)
         if not self._more:
             self._retry_at = await self._store.next_due(self.peer, now) or inf
 
-    def _start(self, work: Work, *, known: bool) -> None:
-        if work.cid in self._running or self._free <= 0:
+    def _start_offered(self) -> None:
+        """As many of the rows that were handed over as there is room for, the oldest first."""
+        while self._offered and self._usable.is_set() and self._may_unpin.is_set() and self._has_room:
+            cid = next(iter(self._offered))
+            self._start(self._offered.pop(cid), new=True)
+
+    def _start(self, work: Work, *, new: bool) -> None:
+        if work.cid in self._running or not self._has_room:
             self._more = True
             return
+        if work.status not in WANTS_UNPIN and work.cid in self._untouched:
+            self._untouched.discard(work.cid)
+            new = True
         if len(self._running) >= self._settings.concurrent + WAITING:
             self._make_room()
-        operation = _Operation(work, since=self._clock.time(), known=known, grew=self._clock.monotonic())
+        operation = _Operation(work, since=self._clock.time(), new=new, grew=self._clock.monotonic())
         self._running[work.cid] = operation
         operation.task = self._operations.start(f"{self.peer} {cid_text(work.cid)}", self._attempt(operation))
         # The attempt says so itself when it ends; one that is cancelled before its first step never gets there.
@@ -223,6 +243,7 @@ class Tracker:
         if self._running.get(operation.work.cid) is not operation:
             return
         del self._running[operation.work.cid]
+        self._start_offered()
         self._more |= operation.look_again
         if self._more:
             self._wake.set()
@@ -289,6 +310,9 @@ class Tracker:
         operation.since = self._clock.time()
         if not operation.unpin:
             await self._pin(operation)
+        elif work.cid in self._untouched:
+            # Removed before its turn to be pinned came: what the node holds of it is somebody else's.
+            self._untouched.discard(work.cid)
         elif await self._store.begin_unpin(self.peer, work.cid, work.generation):
             await self._unpin(work)
         else:
@@ -309,8 +333,12 @@ class Tracker:
     async def _pin(self, operation: _Operation) -> None:
         """Make the node hold the CID. Never re-pins what it holds: Kubo drops the old record before it walks."""
         work = operation.work
-        if await self._asked_first(operation) and await self._node.pinned(work.cid, work.mode):
-            return
+        if (operation.new or not self._node.cluster) and await self._node.pinned(work.cid, work.mode):
+            if operation.new:
+                # Somebody else's pin: it counts, and is never ours to remove.
+                await self._store.commit([RecordForeign(self.peer, (NodePin(work.cid, work.mode),))])
+            if not self._node.cluster:
+                return
         if work.pin_update is not None and await self._node.pinned(work.pin_update, PinMode.RECURSIVE):
             await self._node.pin_update(work.pin_update, work.cid, self._settings.pin_timeout)
             return
@@ -321,12 +349,6 @@ class Tracker:
                 operation.grew = self._clock.monotonic()
 
         await self._node.pin(work.cid, work.mode, work.name, on_progress, self._settings.pin_timeout)
-
-    async def _asked_first(self, operation: _Operation) -> bool:
-        """False only for a first attempt on what the node cannot hold: all it held was listed when it was surveyed."""
-        if not operation.known:
-            return True
-        return self._foreign and await self._store.is_foreign(self.peer, operation.work.cid) is not None
 
     async def _unpin(self, work: Work) -> None:
         try:

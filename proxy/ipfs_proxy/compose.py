@@ -11,7 +11,9 @@ from aiohttp import web
 
 from ipfs_cluster import Cluster, EngineSettings, IngestSettings, PeerSettings, PeerSpec, SystemClock, Wait
 from ipfs_cluster.addresses import parse_address
+from ipfs_cluster.hops import HOPS
 from ipfs_cluster.identity import load_or_create
+from ipfs_cluster.model import PeerId
 from ipfs_cluster.monitor import MonitorSettings
 from ipfs_cluster.nodes.http import Endpoint, HttpTransport
 from ipfs_cluster.nodes.kubo import KuboNode
@@ -70,7 +72,11 @@ class Service:
 def compose(folder: Path, settings: Settings, environ: Mapping[str, str], version: str) -> Service:
     """The service of a data folder; nothing is started. Raises IdentityError."""
     clock = SystemClock()
-    specs = [_peer(folder, node, index, settings, environ) for index, node in enumerate(settings.nodes)]
+    identities = [_identity(folder, node, index, environ) for index, node in enumerate(settings.nodes)]
+    specs = [
+        _peer(identity, node, identities[0], settings)
+        for identity, node in zip(identities, settings.nodes, strict=True)
+    ]
     cluster = Cluster(specs, SqliteStore(folder / STORE_FILE, clock), clock, _engine(folder, settings))
 
     def server_header() -> str:
@@ -86,6 +92,8 @@ def compose(folder: Path, settings: Settings, environ: Mapping[str, str], versio
         [_listen(text) for text in settings["api.ipfsproxy.listen_multiaddress"]],
         _upstream(settings.nodes[0]),
         commands,
+        service=cluster.home.id,
+        services=lambda: cluster.services,
         origins=settings["api.ipfsproxy.allowed_origins"],
         limits=Limits(
             head_time=settings["api.ipfsproxy.read_header_timeout"], idle_time=settings["api.ipfsproxy.idle_timeout"]
@@ -95,17 +103,21 @@ def compose(folder: Path, settings: Settings, environ: Mapping[str, str], versio
     return Service(cluster, front, runner, settings["api.restapi.http_listen_multiaddress"])
 
 
-def _peer(folder: Path, node: Node, index: int, settings: Settings, environ: Mapping[str, str]) -> PeerSpec:
+def _identity(folder: Path, node: Node, index: int, environ: Mapping[str, str]) -> PeerId:
     """The first peer is the service's identity.json; further ones are kept beside it, by their node's name."""
     if index == 0:
-        identity = load_or_create(folder / "identity.json", environ)
-    else:
-        identity = load_or_create(folder / "identities" / f"{node.name}.json")
+        return load_or_create(folder / "identity.json", environ).id
+    return load_or_create(folder / "identities" / f"{node.name}.json").id
+
+
+def _peer(identity: PeerId, node: Node, home: PeerId, settings: Settings) -> PeerSpec:
     address = parse_address(node.address)
-    headers = (("Authorization", node.authorization),) if node.authorization else ()
-    transport = HttpTransport(Endpoint(address.host, address.port, address.unix, headers))
+    headers = [(HOPS, str(home))]
+    if node.authorization:
+        headers.append(("Authorization", node.authorization))
+    transport = HttpTransport(Endpoint(address.host, address.port, address.unix, tuple(headers)))
     tags = node.tags or settings["informer.tags.tags"]
-    return PeerSpec(identity.id, node.name, KuboNode(transport), home=index == 0, tags=tags)
+    return PeerSpec(identity, node.name, KuboNode(transport, cluster=node.cluster), home=identity == home, tags=tags)
 
 
 def _upstream(node: Node) -> Upstream:

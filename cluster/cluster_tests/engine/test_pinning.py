@@ -244,3 +244,29 @@ async def test_without_adoption_the_home_nodes_pins_are_listed_and_removed_on_re
     assert await cluster.views.lookup(cid(7), "all") == ("recursive", "mine")
     assert (await cluster.unpin([(cid(7), True)])).error is None
     assert cid(7) not in world.nodes[0].pins_held
+
+
+async def test_what_a_node_held_before_we_pinned_it_is_not_ours_to_remove(world: World) -> None:
+    cluster = await world.start()
+    world.nodes[1].pins_held[cid(1)] = NodePin(cid(1), RECURSIVE, "the operator's")
+    await (await cluster.pin([(cid(1), NONE)])).wait()
+    assert cid(1) not in world.nodes[1].pin_calls, "never pinned again"
+    await cluster.unpin([(cid(1), True)])
+    await world.quiet()
+    assert world.holders(cid(1)) == [1]
+
+
+async def test_what_was_removed_before_its_turn_came_is_not_unpinned(world: World) -> None:
+    cluster = await world.start()
+    for number in range(20):
+        hold_everywhere(world, number)
+    waiting = await cluster.pin([(cid(number), NONE) for number in range(20)], wait=Wait.ACCEPTED)
+    world.nodes[1].pins_held[cid(30)] = NodePin(cid(30), RECURSIVE)
+    await cluster.pin([(cid(30), NONE)], wait=Wait.ACCEPTED)
+    await cluster.unpin([(cid(30), True)], settle=0)
+    del waiting
+    for number in range(20):
+        for node in world.nodes:
+            node.hold[cid(number)].set()
+    await world.quiet()
+    assert world.holders(cid(30)) == [1]

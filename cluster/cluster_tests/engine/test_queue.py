@@ -91,7 +91,7 @@ async def test_removals_that_may_not_begin_yet_do_not_keep_the_loop_busy(world: 
     for _ in range(500):
         await asyncio.sleep(0)
     assert reads < 100
-    tracker.allow_unpin(foreign=False)
+    tracker.allow_unpin()
     await world.quiet()
 
 

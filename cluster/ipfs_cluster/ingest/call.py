@@ -268,7 +268,7 @@ class IngestCall:
                 raise NodeError(message)
 
     async def _ask(self, feed: Feed) -> None:
-        for root in feed.reported:
+        for root in feed.reported if not feed.peer.node.cluster else ():
             if not await feed.peer.node.pinned(root, PinMode.RECURSIVE):
                 raise NodeError(f"the node reported {cid_text(root)} and did not pin it; was the input complete?")
 
@@ -343,7 +343,7 @@ class IngestCall:
     async def _probe(self, feed: Feed) -> None:
         """A root's pin is proven by the next event; when none comes, the node itself is asked."""
         reported = list(feed.reported)
-        if self._upload.roots.proof is not Proof.NEXT or not reported or feed.over:
+        if self._upload.roots.proof is not Proof.NEXT or not reported or feed.over or feed.peer.node.cluster:
             return
         try:
             pinned = await feed.peer.node.pinned(reported[-1], PinMode.RECURSIVE)

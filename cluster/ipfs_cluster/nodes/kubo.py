@@ -15,6 +15,7 @@ from typing import Any
 from ipfs_cluster import cid as cids
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.errors import InvalidCid, NodeError, NodeStalled, NodeUnreachable
+from ipfs_cluster.hops import SERVICES, listed
 from ipfs_cluster.model import NodeInfo, NodePin, PinMode, RepoStat, Space
 from ipfs_cluster.nodes.empty import EMPTY_RAW_BLOCK
 from ipfs_cluster.nodes.http import HttpTransport, Params, Response
@@ -28,7 +29,9 @@ BATCH = 1000
 class KuboNode:
     """One daemon. The transport owns connections and credentials."""
 
-    def __init__(self, transport: HttpTransport) -> None:
+    def __init__(self, transport: HttpTransport, *, cluster: bool = False) -> None:
+        """cluster: it is known to be another cluster's proxy; else it is recognised by what `id` answers."""
+        self.cluster = cluster
         self._http = transport
 
     async def close(self) -> None:
@@ -39,10 +42,17 @@ class KuboNode:
 
     async def info(self) -> NodeInfo:
         """ID, addresses and version, in two calls."""
-        answer = await self._value("id")
+        services: tuple[str, ...] = ()
+        answer: Any = {}
+        async with self._http.stream("id") as response:
+            services = listed(response.headers.get(SERVICES.lower(), ""))
+            async for value in self._values(response):
+                answer = value
+        self.cluster = self.cluster or bool(services)
         version = await self._value("version")
         addresses = answer.get("Addresses") or []
-        return NodeInfo(answer["ID"], tuple(addresses), answer.get("AgentVersion", ""), version.get("Version", ""))
+        agent = answer.get("AgentVersion", "")
+        return NodeInfo(answer["ID"], tuple(addresses), agent, version.get("Version", ""), services)
 
     async def space(self) -> Space:
         """From diag/sys. Kubo 0.43 reports the two figures swapped, so the smaller one is what is free."""
@@ -90,7 +100,7 @@ class KuboNode:
                         pinned = value["Pins"] or []
                         continue
                     nodes, size = value.get("Progress", 0), value.get("Bytes", 0)
-                    watch.seen((nodes, size))
+                    watch.seen((nodes, size), alive=self.cluster)
                     on_progress(nodes, size)
         except TimeoutError:
             raise NodeStalled(watch.reason()) from None
@@ -156,8 +166,8 @@ class KuboNode:
 
     async def ensure_empty_block(self) -> None:
         """block/put of zero bytes with pin, unless it is pinned already."""
-        if await self.pinned(EMPTY_RAW_BLOCK, PinMode.RECURSIVE):
-            return
+        if self.cluster or await self.pinned(EMPTY_RAW_BLOCK, PinMode.RECURSIVE):
+            return  # a cluster sees to its own nodes
         answer = await self._value("block/put", [("pin", "true")], files=[b""])
         if answer.get("Key") != cids.text(EMPTY_RAW_BLOCK):
             raise NodeError(f"block/put of the empty block answered {answer.get('Key')}")
@@ -297,9 +307,9 @@ class _StallWatch:
     async def __aexit__(self, *error: Any) -> None:
         await self._timeout.__aexit__(*error)
 
-    def seen(self, progress: tuple[int, int]) -> None:
-        """A report; only growth moves the deadline."""
-        if progress != self._last and self._limit:
+    def seen(self, progress: tuple[int, int], *, alive: bool) -> None:
+        """A report; only growth moves the deadline, unless each report is a sign of life."""
+        if (alive or progress != self._last) and self._limit:
             self._timeout.reschedule(asyncio.get_running_loop().time() + self._limit)
         self._last = progress
 

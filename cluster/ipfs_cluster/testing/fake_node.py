@@ -50,6 +50,8 @@ class FakeNode:
         self.away = ""
         self.connected: set[str] = set()
         self.hold: dict[Cid, asyncio.Event] = {}
+        self.cluster = False
+        self.services: tuple[str, ...] = ()
         self.repo_size = 0
         self.garbage: list[Cid] = []
         self.collecting: asyncio.Event | None = None
@@ -68,7 +70,8 @@ class FakeNode:
 
     async def info(self) -> NodeInfo:
         self._call("id")
-        return NodeInfo(self.node_id, (f"/ip4/127.0.0.1/tcp/4001/p2p/{self.node_id}",), "kubo/0.43.0", "0.43.0")
+        address = f"/ip4/127.0.0.1/tcp/4001/p2p/{self.node_id}"
+        return NodeInfo(self.node_id, (address,), "kubo/0.43.0", "0.43.0", self.services)
 
     async def pin(
         self, cid: Cid, mode: PinMode, name: str, on_progress: Callable[[int, int], None], stall: float

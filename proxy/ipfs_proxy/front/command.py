@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING
 
+from ipfs_cluster.hops import SERVICES
 from ipfs_proxy.front.exchange import BodyError, Command, Request
 from ipfs_proxy.front.http1 import response_head
 from ipfs_proxy.wire import gojson
@@ -124,6 +125,8 @@ class CommandExchange:
         fields.setdefault("Vary", "Origin")
         if self._plan.allow_origin:
             fields["Access-Control-Allow-Origin"] = self._plan.allow_origin
+        if services := self._server.services_for(self._plan):
+            fields[SERVICES] = services
         self._close = not self._plan.head.keep_alive or not self.body.complete
         tail = {"Date": self._server.date()}
         if self._close and not self._plan.head.http10:

@@ -176,7 +176,7 @@ class RelayExchange:
         bodiless = request.method == "HEAD"
         self._keep = request.keep_alive and self.body.complete and (bodiless or not head.until_close)
         self._server.first_byte(self._client, self._plan)
-        edited = head.edited(self._plan.allow_origin, close=not self._keep)
+        edited = head.edited(self._plan.allow_origin, self._server.services_for(self._plan), close=not self._keep)
         if not bodiless and head.whole(data, end):
             self._client.write(edited + data[end:])
             self._finish(keep=True)

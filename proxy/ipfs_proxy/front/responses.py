@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
+from ipfs_cluster.hops import SERVICES
 from ipfs_cluster.http1 import BodyReader, ProtocolError, keeps_alive, parse_response_head, response_body
 
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "proxy-connection", "upgrade"})
 _CHUNK_HEAD = re.compile(rb"([1-9A-Fa-f][0-9A-Fa-f]{0,7})\r\n")
 _LAST_CHUNK = b"\r\n0\r\n\r\n"
+OWN = frozenset({SERVICES.lower()})
 ALLOW_ORIGIN = frozenset({"access-control-allow-origin"})
 
 
@@ -44,13 +46,17 @@ class ResponsePlan:
         size = _CHUNK_HEAD.match(data, start)
         return size is not None and size.end() + int(size[1], 16) == len(data) - 7 and data.endswith(_LAST_CHUNK)
 
-    def edited(self, allow_origin: str, *, close: bool) -> bytes:
-        """The head for the client: hop-by-hop fields are the door's own, and so is CORS."""
+    def edited(self, allow_origin: str, services: str = "", *, close: bool) -> bytes:
+        """The head for the client: hop-by-hop fields are the door's own, and so are CORS and what other services of
+        this kind are told.
+        """
         head = self._closing if close else self._plain
-        if not allow_origin:
-            return head
-        head = _without(head, ALLOW_ORIGIN)
-        return head[:-2] + f"Access-Control-Allow-Origin: {allow_origin}\r\n\r\n".encode("latin-1")
+        if allow_origin:
+            head = _without(head, ALLOW_ORIGIN)
+            head = head[:-2] + f"Access-Control-Allow-Origin: {allow_origin}\r\n\r\n".encode("latin-1")
+        if services:
+            head = _without(head, OWN)[:-2] + f"{SERVICES}: {services}\r\n\r\n".encode("latin-1")
+        return head
 
 
 def _without(head_bytes: bytes, names: frozenset[str]) -> bytes:

@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ipfs_cluster.hops import HOPS, listed, loop_message
 from ipfs_cluster.tasks import TaskSet
 from ipfs_proxy.front.command import EXPOSED, CommandExchange, error_object
 from ipfs_proxy.front.connection import ClientConnection, Exchange
@@ -66,13 +67,14 @@ class RouteStats:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is done with one request head; equal heads share it."""
+    """What is done with one request head; equal heads share it. from_service: a service of this kind asks."""
 
     head: RequestHead
     route: Route
     refuse: Refuse | None
     allow_origin: str
     upstream_head: bytes
+    from_service: bool = False
 
 
 class Server:
@@ -87,9 +89,13 @@ class Server:
         origins: Sequence[str] = (),
         limits: Limits = Limits(),
         server_header: str = "kubo",
+        service: str = "",
+        services: Callable[[], Sequence[str]] = tuple,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """origins: allowed beside the door's own; server_header: the daemon's, changeable while running."""
+        """origins: allowed beside the door's own; server_header: the daemon's, changeable while running. service: this
+        service's peer ID; services: it and those behind it, as other services are told.
+        """
         self.server_header = server_header
         self.tasks = TaskSet()
         self.pool = UpstreamPool(upstream, self.tasks)
@@ -104,6 +110,8 @@ class Server:
         self._origins = tuple(origins)
         self._policy = Policy((), origins)
         self._limits = limits
+        self._service = service
+        self._services = services
         self._clock = clock
         self._time: Callable[[], float] = time.monotonic  # the loop's, once there is one
         self._servers: list[asyncio.Server] = []
@@ -256,6 +264,10 @@ class Server:
         client.write(response_head(500, fields, tail) + (b"" if plan.head.method == "HEAD" else body))
         return keep
 
+    def services_for(self, plan: Plan) -> str:
+        """What the answer says about the services here; empty for everybody who is not one."""
+        return ", ".join(self._services()) if plan.from_service else ""
+
     # --- planning ---
 
     def response_plan(self, head_bytes: bytes) -> ResponsePlan:
@@ -289,18 +301,25 @@ class Server:
         found = route(head.method, head.path, head.query, self._commands)
         if isinstance(verdict, Refuse):
             return Plan(head, found, verdict, "", b"")
+        hops = listed(head.headers.get(HOPS.lower(), ""))
+        if self._service and self._service in hops:
+            return Plan(head, found, self._loop(hops), "", b"")
         if found.kind is Kind.REDIRECT:
             return Plan(head, found, Refuse(307, {"Location": found.location}, b""), "", b"")
         if found.kind is Kind.COMMAND and self._commands[found.name].relayed(head.query):
             found = Route(Kind.RELAY, found.name, found.path)
-        upstream = b"" if found.kind is Kind.COMMAND else self._upstream_head(head, verdict)
-        return Plan(head, found, None, verdict.allow_origin, upstream)
+        upstream = b"" if found.kind is Kind.COMMAND else self._upstream_head(head, verdict, hops)
+        return Plan(head, found, None, verdict.allow_origin, upstream, bool(hops))
 
-    def _upstream_head(self, head: RequestHead, verdict: Pass) -> bytes:
+    def _loop(self, hops: tuple[str, ...]) -> Refuse:
+        fields = {"Content-Type": "application/json", "Server": self.server_header, "Vary": "Origin"}
+        return Refuse(500, fields, error_object(loop_message(hops, self._service)) + b"\n")
+
+    def _upstream_head(self, head: RequestHead, verdict: Pass, hops: tuple[str, ...]) -> bytes:
         """The head for the daemon. What the client's Connection header names is hop-by-hop and stays here."""
         named = {token.strip().lower() for token in head.headers.get("connection", "").split(",")}
         drop = (DROPPED_HEADERS | named) - {"content-length", "transfer-encoding", "authorization"}
-        own = {name.lower() for name, _ in self.pool.upstream.headers}
+        own = {name.lower() for name, _ in self.pool.upstream.headers} | {HOPS.lower()}
         if verdict.browser:
             drop = drop | BROWSER_HEADERS
         lines = [
@@ -315,6 +334,8 @@ class Server:
                 value = "ipfs-cluster-proxy"  # the daemon refuses browsers without Origin; this one was checked here
             lines.append(f"{name}: {value}")
         lines += [f"{name}: {value}" for name, value in self.pool.upstream.headers]
+        if self._service:
+            lines.append(f"{HOPS}: {', '.join((*hops, self._service))}")
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
