@@ -54,7 +54,7 @@ def test_what_the_inner_cluster_only_wants_is_not_pinned_for_the_outer_one(
     answer = outer.rpc("pin/add", ("arg", MISSING), ("timeout", "4s"))
     assert json.loads(answer.text)["Message"] == "pin: context deadline exceeded"
     assert outer.rest("/allocations") == []
-    assert set(outer.statuses(MISSING).values()) == {"unpinned"}
+    eventually(lambda: set(outer.statuses(MISSING).values()) == {"unpinned"}, "nothing is left to do")
     assert MISSING in inner.pins(), "the inner one's users had it first"
     assert inner.rpc("pin/rm", ("arg", MISSING)).status == 200
 

@@ -118,12 +118,13 @@ class Cluster:
             return loop_message(info.services, self.home.id)
         for other in self.peers_by_id.values():
             if other.id != peer and other.state.info is not None and other.state.info.id == info.id:
-                if peer == self.home.id:
-                    # The proxy forwards to this node whatever happens, so the other peer has to go.
-                    if other.up:
-                        other.monitor.suspect("its node is the home node's")
-                    continue
-                return f"node {info.id} is already served as peer {other.name}; a node can be one peer only"
+                keeper = self.home if peer == self.home.id else other
+                reason = f"node {info.id} is already served as peer {keeper.name}; a node can be one peer only"
+                if keeper is other:
+                    return reason
+                # The proxy forwards to this node whatever happens, so the other peer has to go.
+                if other.up:
+                    other.monitor.suspect(reason)
         return ""
 
     async def _mesh_forever(self) -> None:

@@ -21,6 +21,7 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t]*|;[^\r\n\x00]*)\r\n")
 LENGTH = re.compile(r"[0-9]{1,18}")
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
+_PLAIN_CHUNK = re.compile(rb"([1-9A-Fa-f][0-9A-Fa-f]{0,7})\r\n")
 
 Fields = tuple[tuple[str, str], ...]
 
@@ -107,6 +108,10 @@ class BodyReader:
             return self._take_plain(data, start, content)
         at, end = start, len(data)
         while at < end and not self.complete:
+            if self._state == _SIZE and content is None and not self._line:
+                at = self._skip_chunks(data, at)
+                if at == end:
+                    break
             at = self._take_data(data, at, content) if self._state == _DATA else self._take_line(data, at)
         return at
 
@@ -125,6 +130,15 @@ class BodyReader:
         if content is not None and stop > start:
             content.append(bytes(data[start:stop]))
         return stop
+
+    def _skip_chunks(self, data: bytes | bytearray, at: int) -> int:
+        """Step over chunks that are plain and whole: Kubo sends a file as thousands of them, of 4 KiB."""
+        while (head := _PLAIN_CHUNK.match(data, at)) is not None:
+            stop = head.end() + int(head[1], 16) + 2
+            if data[stop - 2 : stop] != b"\r\n":
+                break  # not whole, or wrong: the careful way tells
+            at = stop
+        return at
 
     def _take_data(self, data: bytes | bytearray, at: int, content: list[bytes] | None) -> int:
         stop = min(len(data), at + self._left)
