@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from urllib.parse import quote
 
-from benchmarks.common import Stage, arguments, cpu_seconds, interleave, pid_of, ratio
+from benchmarks.common import Stage, arguments, cpu_seconds, interleave, pid_of, ratio, reset_peak, resident_mb
 from benchmarks.report import Row, report
 from benchmarks.streams import BOUNDARY, Address, upload
 from benchmarks.transfer import clear
@@ -41,15 +41,19 @@ def main() -> None:
         node = stage.node()
         service = stage.service([node])
         used: list[float] = []
+        grown: list[float] = []
         body = stage.path("body")
 
         def add(address: Address) -> Callable[[], float]:
             def run() -> float:
                 directory_body(body, files)
                 clear(node, service)
-                before = cpu_seconds(pid_of(service))
+                pid = pid_of(service)
+                reset_peak(pid)
+                resident, before = resident_mb(pid), cpu_seconds(pid)
                 seconds, answer = upload(address, "/api/v0/add?progress=false", body)
                 if address == service.address:
+                    grown.append(resident_mb(pid, peak=True) - resident)
                     used.append(cpu_seconds(pid_of(service)) - before)
                 seen = answer.body.count(b"\n")
                 assert seen == events, f"{seen} events instead of {events}: {quote(answer.text[-300:])}"
@@ -70,6 +74,7 @@ def main() -> None:
             goal="<= 1.03",
         ),
         Row("CPU of the service a file", "", median(used) / files * 1e6, "µs"),
+        Row("memory of the service above its resident size before, at its peak", "", max(grown), "MB"),
     ]
     report(__name__, __doc__, rows, options)
 

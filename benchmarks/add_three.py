@@ -4,7 +4,8 @@ Question: what does it cost that one upload reaches three nodes?
 Method: the same 256 MiB, content that no node has seen before. Beside: three clients at once, each to one of three
 nodes directly; the time of the slowest. Ours: one client to the service before three nodes, with replication 3,
 until every peer is `pinned`, which the answer should mean; the time to the answer stands beside it. Sockets with
-sendfile; nodes are emptied before each call, outside the time.
+sendfile; nodes are emptied before each call, outside the time. The service's highest resident size during a call
+is taken from the kernel.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 
-from benchmarks.common import MIB, Stage, arguments, cpu_seconds, interleave, pid_of, ratio
+from benchmarks.common import MIB, Stage, arguments, cpu_seconds, interleave, pid_of, ratio, reset_peak, resident_mb
 from benchmarks.report import Row, report
 from benchmarks.streams import file_body, upload
 from benchmarks.transfer import clear
@@ -35,6 +36,7 @@ def main() -> None:
         body = stage.path("body")
         held: list[float] = []
         used: list[float] = []
+        grown: list[float] = []
 
         def fresh() -> None:
             file_body(body, size)
@@ -47,10 +49,14 @@ def main() -> None:
 
         def through() -> float:
             fresh()
-            begin, before = time.monotonic(), cpu_seconds(pid_of(service))
+            pid = pid_of(service)
+            reset_peak(pid)
+            resident = resident_mb(pid)
+            begin, before = time.monotonic(), cpu_seconds(pid)
             seconds, answer = upload(service.address, ADD + EVERYWHERE, body)
             cid = str(json.loads(answer.text)["Hash"])
             eventually(lambda: service.pinned_everywhere(cid), "all peers hold it", 300)
+            grown.append(resident_mb(pid, peak=True) - resident)
             held.append(time.monotonic() - begin)
             used.append((cpu_seconds(pid_of(service)) - before) / size * 1e9)
             return seconds
@@ -69,6 +75,7 @@ def main() -> None:
         ),
         Row(f"the same, until the answer ({median(found['service']):.2f} s)", beside, answered),
         Row("CPU of the service", "", median(used), "s/GB"),
+        Row("memory of the service above its resident size before, at its peak", "", max(grown), "MB"),
     ]
     report(__name__, __doc__, rows, options)
 

@@ -19,6 +19,8 @@ from compat_tests.harness.http import Answer, connect, directory_part, file_part
 from compat_tests.harness.kubo import KuboNode
 from compat_tests.harness.process import eventually
 from compat_tests.harness.service import Service
+from compat_tests.harness.twins import normal
+from compat_tests.test_differential import ADDS
 
 TWO_OF_THREE = {"replication_factor_min": 2, "replication_factor_max": 3}
 
@@ -105,6 +107,26 @@ def service(trio: list[KuboNode], service_factory: Callable[..., Service]) -> Se
     for node in trio:
         clear_pins(node)
     return service_factory(trio, cluster=TWO_OF_THREE)
+
+
+@pytest.mark.parametrize("case", [case for case in ADDS if case not in ("nocopy", "silent", "cid base 36 of v1")])
+def test_three_nodes_make_what_a_bare_one_makes(service: Service, bare: KuboNode, case: str) -> None:
+    """The same answer, and every node holds every root without having fetched it."""
+    query, parts = ADDS[case]
+    clear_pins(bare)
+    headers, body = multipart(*parts)
+    headers["User-Agent"] = "Go-http-client/1.1"
+    answers = []
+    for address in (bare.address, service.address):
+        answers.append(normal(post(address, f"/api/v0/add?{query}", headers=headers, body=body)))
+        post(address, "/api/v0/files/rm?arg=/copied")
+    assert answers[1] == answers[0]
+    expected = bare.pins()
+    assert service.pins() == expected
+    held = [node.pins() for node in service.nodes]
+    if answers[0][0] == 200:
+        assert held == [expected] * 3
+        assert pulls(service) == 0
 
 
 def test_a_replica_killed_in_the_middle(trio: list[KuboNode], service: Service) -> None:

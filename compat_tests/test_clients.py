@@ -78,6 +78,20 @@ def test_pinbot_with_go_ipfs_api_of_2020(front: Service, bare: KuboNode) -> None
     assert any("not pinned or pinned indirectly" in line.get("error", "") for line in report)
 
 
+def test_pinbot_conversation_on_three_nodes(cluster: Service) -> None:
+    """`refs -r` warms the home node with content of another, then every node pins it, and lets go of it again."""
+    binary = go_program("go_api_old", CLIENTS / "go_api_old", ".")
+    cid = cluster.nodes[2].add(os.urandom(700_000), pin="false")
+    report = {line["step"]: line for line in steps([str(binary), f"127.0.0.1:{cluster.port}", f"/ipfs/{cid}"])}
+    assert report["refs"]["value"] == 3
+    assert report["pinned"]["value"] == "recursive"
+    assert "error" not in report["unpin"]
+    assert report["unpin again"]["error"] == "pin/rm: not pinned or pinned indirectly"
+    assert report["resolve"]["value"] == cid
+    assert 'invalid path "QmNonsense"' in report["pin nonsense"]["error"]
+    assert not any(cid in node.pins() for node in cluster.nodes)
+
+
 def test_kubo_rpc_client(front: Service, bare: KuboNode) -> None:
     folder = node_modules("node_client", CLIENTS / "node")
     node = tool("node")
