@@ -297,6 +297,12 @@ HEADS = {
     "own referer": ("POST", "/api/v0/version", {"Referer": "http://localhost:{port}/webui"}),
     "browser": ("POST", "/api/v0/version", {"User-Agent": "Mozilla/5.0 (X11)"}),
     "electron": ("POST", "/api/v0/version", {"User-Agent": "Mozilla/5.0 Electron/1"}),
+    "other kubo on a command": ("POST", "/api/v0/pin/ls?type=direct", {"User-Agent": "x/kubo/0.1.0/"}),
+    "origin in capitals": ("POST", "/api/v0/pin/ls", {"Origin": "http://LOCALHOST:{port}"}),
+    "unknown expectation": ("POST", "/api/v0/pin/ls?type=direct", {"Expect": "nothing"}),
+    "absolute target": ("POST", "http://elsewhere/api/v0/pin/ls?type=direct", {}),
+    "preflight of a page": ("OPTIONS", "/webui", {"Access-Control-Request-Method": "POST"}),
+    "evil referer of a page": ("GET", "/version", {"Referer": "http://evil.example/"}),
     "other kubo": ("POST", "/api/v0/id", {"User-Agent": "x/kubo/0.1.0/"}),
     "preflight": (
         "OPTIONS",

@@ -26,12 +26,14 @@ __all__ = [
 ]
 
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e\x80-\xff]+) HTTP/1\.([01])")
+_ABSOLUTE = re.compile(r"\Ahttps?://[^/?#@\\]+(?=(/)|\?|\Z)", re.IGNORECASE)
+"""The part of an absolute target that names a host, which must be accepted (RFC 9112 3.2.2) and says nothing here."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestHead:
-    """A request head. target: as sent. path: the target up to "?", query: after it, both raw. headers: names in
-    lower case, repeated ones joined with ", ". length: of the body; None with chunked; 0 without body.
+    """A request head. target: as sent, without a host. path: the target up to "?", query: after it, both raw.
+    headers: names in lower case, repeated ones joined with ", ". length: of the body; None with chunked; 0 without.
     """
 
     method: str
@@ -80,6 +82,7 @@ def parse_request_head(head: bytes) -> RequestHead:
     method, target, http10 = match[1].decode(), match[2].decode("latin-1"), match[3] == b"0"
     if method == "CONNECT" or method == "PRI":
         raise ProtocolError(f"{method} is not served")
+    target = _ABSOLUTE.sub(lambda found: "" if found[1] else "/", target, count=1)
     if not target.startswith("/") and not (target == "*" and method == "OPTIONS"):
         raise ProtocolError("the request target must be a path")
     fields = parse_fields(lines)
@@ -160,6 +163,7 @@ REASONS = {
     403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
+    417: "Expectation Failed",
     500: "Internal Server Error",
 }
 

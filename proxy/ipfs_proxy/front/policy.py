@@ -7,7 +7,7 @@ a page may do is decided here and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 EXTENSIONS = (
@@ -52,7 +52,8 @@ class Policy:
             for port in ports
         }
         expanded = {origin.replace("<port>", str(port)) for origin in extra for port in ports or (0,)}
-        self._allowed = frozenset(origin.lower() for origin in own | expanded | set(EXTENSIONS))
+        self._allowed = frozenset(own | expanded | set(EXTENSIONS))
+        self._readers = frozenset(origin.lower() for origin in self._allowed)
         self._any = "*" in extra
 
     def check(self, method: str, headers: Mapping[str, str]) -> Pass | Refuse:
@@ -64,10 +65,14 @@ class Policy:
         browser = agent.startswith("Mozilla") and "Electron" not in agent
         if origin is None and "referer" not in headers and not browser:
             return PLAIN
+        # Who may read an answer is not who may ask: Kubo compares without case for the one, exactly for the other.
+        readable = bool(origin) and (self._any or str(origin).lower() in self._readers)
+        reader = ("*" if self._any else origin or "") if readable else ""
         if method == "POST" and not self._may(origin, headers.get("referer"), browser=browser):
-            return FORBIDDEN
-        allowed = origin is not None and self._origin_allowed(origin)
-        return Pass(("*" if self._any else origin or "") if allowed else "", browser=True)
+            if not reader:
+                return FORBIDDEN
+            return replace(FORBIDDEN, headers={**FORBIDDEN.headers, "Access-Control-Allow-Origin": reader})
+        return Pass(reader, browser=True)
 
     def _may(self, origin: str | None, referer: str | None, *, browser: bool) -> bool:
         if origin and not self._origin_allowed(origin):
@@ -81,7 +86,7 @@ class Policy:
         return bool(origin) or not browser
 
     def _origin_allowed(self, origin: str) -> bool:
-        return self._any or origin.lower() in self._allowed
+        return self._any or origin in self._allowed
 
     def _preflight(self, origin: str, headers: Mapping[str, str]) -> Refuse:
         answer = {"Vary": PREFLIGHT_VARY}

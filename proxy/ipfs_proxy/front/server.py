@@ -18,7 +18,7 @@ from ipfs_proxy.front.command import EXPOSED, CommandExchange, error_object
 from ipfs_proxy.front.connection import ClientConnection, Exchange
 from ipfs_proxy.front.exchange import Command
 from ipfs_proxy.front.http1 import RequestHead, date_header, parse_request_head, response_head
-from ipfs_proxy.front.policy import Pass, Policy, Refuse
+from ipfs_proxy.front.policy import PLAIN, Pass, Policy, Refuse
 from ipfs_proxy.front.relay import RelayExchange
 from ipfs_proxy.front.reply import FixedExchange
 from ipfs_proxy.front.responses import ResponsePlan
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 MEMO_SIZE = 1024
 """Request heads remembered; a client repeats the same few, byte by byte."""
 MEMO_HEAD = 2048
+API = "/api/"
 TICK = 1.0
 BUCKETS = (0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0)
 BROWSER_HEADERS = frozenset({"origin", "referer"})
@@ -297,8 +298,12 @@ class Server:
         return plan
 
     def _make_plan(self, head: RequestHead) -> Plan:
-        verdict = self._policy.check(head.method, head.headers)
         found = route(head.method, head.path, head.query, self._commands)
+        # The daemon protects its commands, and so do we; pages like /webui are there for browsers.
+        api = found.path.startswith(API)
+        verdict = self._policy.check(head.method, head.headers) if api else PLAIN
+        if head.headers.get("expect") and not head.expects_continue:
+            verdict = Refuse(417, {}, b"")
         if isinstance(verdict, Refuse):
             return Plan(head, found, verdict, "", b"")
         hops = listed(head.headers.get(HOPS.lower(), ""))
@@ -306,10 +311,18 @@ class Server:
             return Plan(head, found, self._loop(hops), "", b"")
         if found.kind is Kind.REDIRECT:
             return Plan(head, found, Refuse(307, {"Location": found.location}, b""), "", b"")
-        if found.kind is Kind.COMMAND and self._commands[found.name].relayed(head.query):
+        if found.kind is Kind.COMMAND and (self._commands[found.name].relayed(head.query) or self._mismatch(head)):
             found = Route(Kind.RELAY, found.name, found.path)
         upstream = b"" if found.kind is Kind.COMMAND else self._upstream_head(head, verdict, hops)
         return Plan(head, found, None, verdict.allow_origin, upstream, bool(hops))
+
+    def _mismatch(self, head: RequestHead) -> bool:
+        """A client that names another version of Kubo than the daemon's: refused by the daemon, in its own words."""
+        agent = head.headers.get("user-agent", "")
+        if "/kubo/" not in agent and "/go-ipfs/" not in agent:
+            return False
+        version = self.server_header.removeprefix("kubo/").split("/")[0]
+        return agent != f"/kubo/{version}/"
 
     def _loop(self, hops: tuple[str, ...]) -> Refuse:
         fields = {"Content-Type": "application/json", "Server": self.server_header, "Vary": "Origin"}

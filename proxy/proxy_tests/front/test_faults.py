@@ -478,7 +478,7 @@ async def test_refusals_that_nobody_reads_do_not_pile_up(door: Doors) -> None:
     here = await door()
     client = await here.connect(buffer=4096)
     client.transport.pause_reading()
-    await flood(client, get("/x", "Origin: http://evil.example", method="POST") * 100, 60 * MIB)
+    await flood(client, get("/api/v0/x", "Origin: http://evil.example", method="POST") * 100, 60 * MIB)
     assert here.buffered() <= MIB
 
 
@@ -592,10 +592,10 @@ async def test_redirects_and_refusals_are_answered_here(door: Doors) -> None:
     here = await door()
     client = await here.connected(
         get("//api/v0/x%0d%0aEvil:%20y", method="POST")
-        + get("/x", "Origin: http://evil.example", method="POST")
-        + get("/x", "Referer: http://[", method="POST")
-        + get("/x", "Access-Control-Request-Method: POST", "Origin: http://evil.example", method="OPTIONS")
-        + post(b"body", "/x", "Origin: http://evil.example")
+        + get("/api/v0/x", "Origin: http://evil.example", method="POST")
+        + get("/api/v0/x", "Referer: http://[", method="POST")
+        + get("/api/v0/x", "Access-Control-Request-Method: POST", "Origin: http://evil.example", method="OPTIONS")
+        + post(b"body", "/api/v0/x", "Origin: http://evil.example")
     )
     assert await client.answer() == (
         307,
@@ -613,7 +613,7 @@ async def test_redirects_and_refusals_are_answered_here(door: Doors) -> None:
 
 async def test_a_refusal_while_the_body_is_still_coming_is_an_early_answer(door: Doors) -> None:
     here = await door()
-    client = await here.connected(get("/x", "Origin: http://evil", f"Content-Length: {8 * MIB}", method="POST"))
+    client = await here.connected(get("/api/v0/x", "Origin: http://evil", f"Content-Length: {8 * MIB}", method="POST"))
     client.send(b"a" * MIB)
     status, headers, _ = await client.answer()
     assert (status, headers["connection"]) == (403, "close")

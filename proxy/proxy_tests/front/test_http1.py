@@ -136,7 +136,8 @@ def test_what_we_accept_h11_accepts_with_the_same_meaning(data: bytes) -> None:
     headers = [(name.decode(), value.decode("latin-1")) for name, value in theirs.headers]
     assert [(name.lower(), value) for name, value in ours.fields] == headers
     assert ours.method == theirs.method.decode()
-    assert len(ours.target) == len(theirs.target)
+    theirs_target = theirs.target.decode("latin-1")
+    assert ours.target == (theirs_target if theirs_target[0] in "/*" else f"/{theirs_target.split('/', 3)[3]}")
     assert ours.http10 == (theirs.http_version == b"1.0")
     lengths = {int(value) for name, value in headers if name == "content-length"}
     chunked = any(name == "transfer-encoding" for name, _ in headers)
@@ -180,7 +181,9 @@ def says_close(request: h11.Request) -> bool:
         b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
         b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET http:///a HTTP/1.1\r\nHost: a\r\n\r\n",
         b"GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
         b"GET / HTTP/1.1 \r\nHost: a\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n\r\n\r\n",
@@ -282,3 +285,13 @@ def test_our_heads_are_sorted_as_go_sorts_them_with_the_tail_in_order() -> None:
     assert head == (
         b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nVary: Origin\r\nDate: now\r\nConnection: close\r\n\r\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [("http://a/x?y=http://b/", "/x"), ("https://a:1", "/"), ("HTTP://[::1]:5?q", "/"), ("http://a//x", "//x")],
+)
+def test_the_host_of_an_absolute_target_says_nothing(target: str, path: str) -> None:
+    head = parse_request_head(f"GET {target} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+    assert head.path == path
+    assert head.target.startswith(path)

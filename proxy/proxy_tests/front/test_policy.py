@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ipfs_proxy.front.policy import EXTENSIONS, FORBIDDEN, PLAIN, PREFLIGHT_VARY, Pass, Policy, Refuse
@@ -22,7 +24,6 @@ def check(method: str = "POST", policy: Policy = POLICY, **headers: str) -> Pass
         "https://127.0.0.1:9095",
         "http://[::1]:9095",
         "https://localhost:9095",
-        "HTTP://LocalHost:9095",
         *EXTENSIONS,
         "https://app.example",
         "http://other.example:9095",
@@ -60,9 +61,18 @@ def test_a_referer_that_is_no_url_is_refused(referer: str) -> None:
     assert check(referer=referer) is FORBIDDEN
 
 
+def forbidden_to(origin: str) -> Refuse:
+    """Refused, but the page may read that it was."""
+    return replace(FORBIDDEN, headers={**FORBIDDEN.headers, "Access-Control-Allow-Origin": origin})
+
+
+def test_an_origin_in_capitals_is_no_good_and_may_read_that() -> None:
+    assert check(origin="HTTP://LocalHost:9095") == forbidden_to("HTTP://LocalHost:9095")
+
+
 def test_origin_and_referer_must_both_be_good() -> None:
     good = "http://localhost:9095"
-    assert check(origin=good, referer="http://evil.example/") is FORBIDDEN
+    assert check(origin=good, referer="http://evil.example/") == forbidden_to(good)
     assert check(origin="http://evil.example", referer=good) is FORBIDDEN
     assert check(origin=good, referer=f"{good}/x") == Pass(good, browser=True)
 

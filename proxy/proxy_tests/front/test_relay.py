@@ -200,7 +200,7 @@ async def test_a_body_until_close_is_closed_here_too(door: Doors) -> None:
 async def test_the_head_for_the_daemon(door: Doors) -> None:
     here = await door(headers=(("Authorization", "Bearer secret"),))
     request = get(
-        "/a",
+        "/api/v0/a",
         "Connection: keep-alive, X-Hop",
         "X-Hop: 1",
         "Keep-Alive: 5",
