@@ -50,6 +50,7 @@ _BASES: dict[str, tuple[str, str, int, bool, bool]] = {
 _BY_NAME = {name: prefix for prefix, (name, *_rest) in _BASES.items()}
 _TO_BASE32 = str.maketrans(_B32, _B32HEX)
 _FROM_BASE32 = str.maketrans(_B32HEX, _B32)
+_B32_PAIRS = [first + second for first in _B32 for second in _B32]
 
 IDENTITY = 0x00
 SHA2_256 = 0x12
@@ -78,7 +79,7 @@ def text(cid: Cid) -> str:
     """The CID's usual spelling: base58btc for v0, lower-case base32 for v1."""
     if is_v0(cid):
         return _positional_encode(cid, _B58)
-    return "b" + _bits_encode(cid, _B32, 5)
+    return "b" + _base32_encode(cid)
 
 
 def text_in(cid: Cid, base: str | None, upgrade_v0: bool | None = None) -> str:
@@ -250,6 +251,15 @@ def _encode(raw: bytes, prefix: str) -> str:
         block = 8 if bits == 5 else 4
         out += "=" * (-len(out) % block)
     return out
+
+
+def _base32_encode(raw: bytes) -> str:
+    """Two characters at a time: every pin is spelled out a few times on its way."""
+    total = len(raw) * 8
+    pairs = -(-total // 10)
+    value = int.from_bytes(raw, "big") << (pairs * 10 - total)
+    text_ = "".join([_B32_PAIRS[value >> shift & 1023] for shift in range((pairs - 1) * 10, -1, -10)])
+    return text_[: -(-total // 5)]
 
 
 def _bits_encode(raw: bytes, alphabet: str, bits: int) -> str:

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Container, Iterable, Mapping, Sequence, Set
-from dataclasses import replace
 
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.core.quorum import Quorum, required_peers
-from ipfs_cluster.errors import ClusterError, Conflict, NotPinned, PinModeError
+from ipfs_cluster.errors import ClusterError, Conflict, InvalidArgument, NotEnoughPeers, NotPinned, PinModeError
 from ipfs_cluster.expiry import Expiry
 from ipfs_cluster.hub import Hub
 from ipfs_cluster.model import WANTS_PIN, Metric, PeerId, Pin, PinMode, PinOptions, TrackerStatus, Work
 from ipfs_cluster.peer import LocalPeer
 from ipfs_cluster.pinning import PinCall, Ticket, UpdateCall, Wait
-from ipfs_cluster.planning import Defaults, Surroundings, plan_pin
+from ipfs_cluster.planning import Defaults, Surroundings, plan_new, plan_pin
 from ipfs_cluster.ports import Clock, ForgetForeign, PutPin, RemovePin, Store, Write
 from ipfs_cluster.removal import RemovalWatch, UnpinOutcome
 
@@ -46,11 +45,14 @@ class Pins:
 
     def around(self) -> Surroundings:
         """The cluster as it is now."""
+        return Surroundings(tuple(self._peers), self._metrics, self._clock.time(), self._clock.jitter, self._defaults)
+
+    def _metrics(self) -> dict[str, dict[PeerId, Metric]]:
         metrics: dict[str, dict[PeerId, Metric]] = {}
         for peer in self._peers.values():
             for name, metric in peer.state.metrics.items():
                 metrics.setdefault(name, {})[peer.id] = metric
-        return Surroundings(tuple(self._peers), metrics, self._clock.time(), self._clock.jitter, self._defaults)
+        return metrics
 
     def wake(self, cancelled: Sequence[Cid] = ()) -> None:
         """There is new work. cancelled: CIDs that are no longer wanted."""
@@ -94,16 +96,36 @@ class Pins:
         """Commit all requests as one batch and start the work."""
         call = self.call([cid for cid, _ in requests])
         options = dict(requests)
+        try:
+            call.begin(await self._commit_unseen(options, wait) or await self._commit_seen(options, wait))
+        except BaseException:
+            call.leave()
+            raise
+        return call
+
+    async def _commit_unseen(self, options: dict[Cid, PinOptions], wait: Wait | None) -> dict[Cid, Ticket] | None:
+        """Pin a lone CID as if it were new, which it nearly always is: reading first would cost more than the commit.
+        None when it is not, or cannot be pinned anew: then what is there decides.
+        """
+        if len(options) != 1:
+            return None
+        ((cid, option),) = options.items()
+        around = self.around()
+        try:
+            write = plan_new(cid, option, around, unseen=True)
+            revision = await self._store.commit((write,))
+        except (Conflict, NotEnoughPeers, InvalidArgument):
+            return None
+        self._offer(write, revision)
+        pin = write.pin.written(revision)
+        return {cid: Ticket(pin, self.quorum(pin, frozenset(around.peers), wait), created=True)}
+
+    async def _commit_seen(self, options: dict[Cid, PinOptions], wait: Wait | None) -> dict[Cid, Ticket]:
         for _ in range(GUARD_RETRIES):
             try:
-                tickets = await self._commit_pins(options, wait)
+                return await self._commit_pins(options, wait)
             except Conflict:
                 continue
-            except BaseException:
-                call.leave()
-                raise
-            call.begin(tickets)
-            return call
         raise Conflict("the pins kept changing while they were written; try again")
 
     async def _commit_pins(self, options: dict[Cid, PinOptions], wait: Wait | None) -> dict[Cid, Ticket]:
@@ -114,14 +136,14 @@ class Pins:
         planned: dict[Cid, Pin] = {}
         writes: list[Write] = []
         for cid, option in options.items():
-            pin, changes = plan_pin(existing.get(cid), Pin(cid), option, works.get(cid, ()), around)
+            pin, changes = plan_pin(existing.get(cid), cid, option, works.get(cid, ()), around)
             planned[cid] = pin
             writes += changes
         if writes:
             revision = await self._store.commit(writes)
             for write in writes:
                 if isinstance(write, PutPin):
-                    planned[write.pin.cid] = replace(write.pin, revision=revision)
+                    planned[write.pin.cid] = write.pin.written(revision)
             self._hand_over(writes, existing, works, revision)
             changed = [cid for cid in cids if cid in existing or cid in works]
             works = by_cid(await self._store.work(changed)) if changed else {}
@@ -144,9 +166,14 @@ class Pins:
         if len(known) < len(writes):
             self.wake()
         for write in known:
-            for peer in write.queue:
-                self._peers[peer].tracker.offer(_row(write.pin, peer, revision, write.pin.timestamp))
-        self.expiry.wake()
+            self._offer(write, revision)
+
+    def _offer(self, write: PutPin, revision: int) -> None:
+        """Tell the trackers of the rows that a commit made for a CID that had nothing."""
+        for peer in write.queue:
+            self._peers[peer].tracker.offer(_row(write.pin, peer, revision, write.pin.timestamp))
+        if write.pin.expire_at:
+            self.expiry.wake()
 
     async def _expired(self, pin: Pin) -> None:
         try:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from ipfs_cluster.cid import Cid
 from ipfs_cluster.cid import text as cid_text
-from ipfs_cluster.core.allocate import Metrics, allocate
+from ipfs_cluster.core.allocate import Metrics, allocate, check_factors
 from ipfs_cluster.errors import InvalidArgument, PinModeError
 from ipfs_cluster.model import (
     EVERYWHERE,
@@ -35,23 +36,24 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The cluster at the moment of a decision. peers: all that are known. ties: spreads equals over peers."""
+    """The cluster at the moment of a decision. peers: all that are known. metrics: gathers them, for the pins that
+    need any. tie: spreads equals over peers.
+    """
 
     peers: tuple[PeerId, ...]
-    metrics: Metrics
+    metrics: Callable[[], Metrics]
     now: float
     tie: Callable[[], float]
     defaults: Defaults
 
 
-def merged(pin: Pin, options: PinOptions, around: Surroundings, *, new: bool) -> Pin:
+def merged(pin: Pin, options: PinOptions, around: Surroundings) -> Pin:
     """The entry with the options of a request: absent ones keep their value. Allocations are not decided here."""
-    minimum, maximum = _factors(None if new else pin, options, around.defaults)
-    mode = options.mode or (PinMode.RECURSIVE if new else pin.mode)
-    if not new and pin.mode is PinMode.RECURSIVE and mode is PinMode.DIRECT:
+    minimum, maximum = _factors(pin, options, around.defaults)
+    mode = options.mode or pin.mode
+    if pin.mode is PinMode.RECURSIVE and mode is PinMode.DIRECT:
         raise PinModeError(f"pin: {cid_text(pin.cid)} already pinned recursively")
-    if options.expire_at is not None and 0 < options.expire_at <= around.now:
-        raise InvalidArgument("pin.ExpireAt set before current time")
+    _check_expiry(options, around)
     return replace(
         pin,
         mode=mode,
@@ -78,43 +80,58 @@ def _factors(pin: Pin | None, options: PinOptions, defaults: Defaults) -> tuple[
     return (low or base[0]), (high or base[1])
 
 
+def plan_new(cid: Cid, options: PinOptions, around: Surroundings, *, unseen: bool = False) -> PutPin:
+    """The write for a CID that has no entry. unseen: nobody looked; the write is refused when there is something.
+
+    Raises NotEnoughPeers, InvalidArgument.
+    """
+    minimum, maximum = _factors(None, options, around.defaults)
+    _check_expiry(options, around)
+    pin = Pin(
+        cid,
+        options.mode or PinMode.RECURSIVE,
+        name=options.name or "",
+        allocations=_allocated(minimum, maximum, (), options, around.peers, around),
+        replication_min=minimum,
+        replication_max=maximum,
+        metadata={} if options.metadata is None else dict(options.metadata),
+        origins=options.origins or (),
+        expire_at=options.expire_at or 0.0,
+        pin_update=options.pin_update,
+        timestamp=around.now,
+    )
+    return PutPin(pin, 0, queue=_holders(pin, around.peers), unseen=unseen)
+
+
 def plan_pin(
-    existing: Pin | None, fresh: Pin, options: PinOptions, works: Sequence[Work], around: Surroundings
+    existing: Pin | None, cid: Cid, options: PinOptions, works: Sequence[Work], around: Surroundings
 ) -> tuple[Pin, list[Write]]:
     """The entry as it will be, and the writes for it; no writes when it is so already and nothing needs a retry.
 
     Raises PinModeError, NotEnoughPeers, InvalidArgument.
     """
-    new = existing is None
-    before = existing or fresh
+    if existing is None:
+        put = plan_new(cid, options, around)
+        return put.pin, [put]
+    before = existing
     if before.type is not PinType.PIN:
         return before, []
-    pin = merged(before, options, around, new=new)
-    ties = {peer: around.tie() for peer in around.peers}
-    decision = allocate(
-        pin.replication_min,
-        pin.replication_max,
-        peers=around.peers,
-        metrics=around.metrics,
-        now=around.now,
-        allocate_by=around.defaults.allocate_by,
-        current=before.allocations,
-        preferred=options.user_allocations,
-        ties=ties,
+    pin = merged(before, options, around)
+    allocations = _allocated(
+        pin.replication_min, pin.replication_max, before.allocations, options, around.peers, around
     )
-    pin = replace(pin, allocations=decision.peers)
+    pin = replace(pin, allocations=allocations)
     wanted = _holders(pin, around.peers)
-    if new or pin.mode is not before.mode:
+    if pin.mode is not before.mode:
         queue, release = wanted, _NOBODY
     else:
         held = _holders(before, around.peers)
         queue = tuple(peer for peer in wanted if peer not in held)
         release = tuple(peer for peer in held if peer not in wanted)
     writes: list[Write] = []
-    if new or pin != before:
+    if pin != before:
         pin = replace(pin, timestamp=around.now)
-        revision = 0 if existing is None else existing.revision
-        writes.append(PutPin(pin, revision, queue=queue, release=release, release_mode=before.mode))
+        writes.append(PutPin(pin, before.revision, queue=queue, release=release, release_mode=before.mode))
     writes += [
         QueueWork(work.peer, work.cid, TrackerStatus.PIN_QUEUED)
         for work in works
@@ -129,23 +146,43 @@ def upload_peers(options: PinOptions, up: Sequence[PeerId], around: Surroundings
     """
     minimum, maximum = _factors(None, options, around.defaults)
 
-    def chosen(peers: Sequence[PeerId]) -> tuple[PeerId, ...]:
-        return allocate(
-            minimum,
-            maximum,
-            peers=peers,
-            metrics=around.metrics,
-            now=around.now,
-            allocate_by=around.defaults.allocate_by,
-            preferred=options.user_allocations,
-            ties={peer: around.tie() for peer in peers},
-        ).peers
-
-    peers = chosen(around.peers)
+    peers = _allocated(minimum, maximum, (), options, around.peers, around)
     if not peers:
         return tuple(up)
+    if set(peers) <= set(up):
+        return peers
     # A metric outlives its node for a while: rather somebody else than a peer that is known to be away.
-    return peers if set(peers) <= set(up) else chosen([peer for peer in around.peers if peer in up])
+    there = [peer for peer in around.peers if peer in up]
+    return _allocated(minimum, maximum, (), options, there, around)
+
+
+def _allocated(
+    minimum: int,
+    maximum: int,
+    current: Sequence[PeerId],
+    options: PinOptions,
+    peers: Sequence[PeerId],
+    around: Surroundings,
+) -> tuple[PeerId, ...]:
+    check_factors(minimum, maximum)
+    if minimum == EVERYWHERE:
+        return ()
+    return allocate(
+        minimum,
+        maximum,
+        peers=peers,
+        metrics=around.metrics(),
+        now=around.now,
+        allocate_by=around.defaults.allocate_by,
+        current=current,
+        preferred=options.user_allocations,
+        ties={peer: around.tie() for peer in peers},
+    ).peers
+
+
+def _check_expiry(options: PinOptions, around: Surroundings) -> None:
+    if options.expire_at is not None and 0 < options.expire_at <= around.now:
+        raise InvalidArgument("pin.ExpireAt set before current time")
 
 
 def _holders(pin: Pin, peers: tuple[PeerId, ...]) -> tuple[PeerId, ...]:

@@ -192,6 +192,8 @@ class PutPin:
     """Create or replace the visible entry of pin.cid.
 
     expect: guard; the revision the entry must have now, 0 = there must be none, None = no guard. Conflict otherwise.
+    unseen: guard; there must be neither an entry nor a row of any peer, so that who writes need not read. Conflict
+    otherwise.
     queue: peers that get a PIN_QUEUED row. A row that already wants the pin keeps attempts and error; one that wants
     an unpin is turned round, with attempts 0. held: peers known to hold it already: their row, if any, goes.
     release: peers that get an UNPIN_QUEUED row with attempts 0, whatever row was there. Rows of peers in none of the
@@ -206,6 +208,7 @@ class PutPin:
     release: tuple[PeerId, ...] = ()
     release_mode: PinMode = PinMode.RECURSIVE
     priority: int = 0
+    unseen: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,11 @@ class _Operation:
 
     def waits(self, now: float) -> bool:
         """Nothing has come for a while: nobody reachable seems to have the content."""
-        return not self.unpin and now - self.grew >= PATIENCE
+        return now >= self.takes_place_until()
+
+    def takes_place_until(self) -> float:
+        """When it will only wait, unless something comes before."""
+        return inf if self.unpin else self.grew + PATIENCE
 
 
 class Tracker:
@@ -100,6 +104,7 @@ class Tracker:
         self._more = True
         self._retry_at = inf
         self._retrying = False
+        self._full_until = 0.0
         self._offered: dict[Cid, Work] = {}
         self._untouched: set[Cid] = set()
 
@@ -187,16 +192,22 @@ class Tracker:
                 else:
                     await self._idle_until_woken()
         finally:
+            self._offered.clear()  # an attempt that ends makes room, and nothing may be started any more
             await self._operations.close()
 
-    @property
     def _has_room(self) -> bool:
-        return len(self._running) < self._settings.concurrent or self._free > 0
+        """Asked for every new row: while all places are taken and nothing ends, it is not counted again."""
+        if len(self._running) < self._settings.concurrent:
+            return True
+        return self._clock.monotonic() >= self._full_until and self._free > 0
 
     @property
     def _free(self) -> int:
         now = self._clock.monotonic()
-        return self._settings.concurrent - sum(not operation.waits(now) for operation in self._running.values())
+        taken = [operation.takes_place_until() for operation in self._running.values()]
+        free = self._settings.concurrent - sum(until > now for until in taken)
+        self._full_until = min(until for until in taken if until > now) if free <= 0 else 0.0
+        return free
 
     @property
     def _free_for_queue(self) -> int:
@@ -220,12 +231,12 @@ class Tracker:
 
     def _start_offered(self) -> None:
         """As many of the rows that were handed over as there is room for, the oldest first."""
-        while self._offered and self._usable.is_set() and self._may_unpin.is_set() and self._has_room:
+        while self._offered and self._usable.is_set() and self._may_unpin.is_set() and self._has_room():
             cid = next(iter(self._offered))
             self._start(self._offered.pop(cid), new=True)
 
     def _start(self, work: Work, *, new: bool) -> None:
-        if work.cid in self._running or not self._has_room:
+        if work.cid in self._running or not self._has_room():
             self._more = True
             return
         if work.status not in WANTS_UNPIN and work.cid in self._untouched:
@@ -243,6 +254,7 @@ class Tracker:
         if self._running.get(operation.work.cid) is not operation:
             return
         del self._running[operation.work.cid]
+        self._full_until = 0.0
         self._start_offered()
         self._more |= operation.look_again
         if self._more:

@@ -201,3 +201,15 @@ async def test_an_entry_removed_before_its_request_listens_is_not_waited_for(
     call = await cluster.pin([(cid(1), NONE)])
     with pytest.raises(PinFailed, match="removed while"):
         await asyncio.wait_for(call.wait(), 5)
+
+
+async def test_a_tracker_that_is_closed_starts_nothing_more(world: World) -> None:
+    cluster = await world.start()
+    for n in range(3 * PLACES):
+        await (await cluster.pin([(cid(1000 + n), NONE)], wait=Wait.ACCEPTED)).wait()
+    await until(lambda: len(world.nodes[0].pin_calls) == PLACES, "all places are taken")
+    await cluster.close()
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert len(world.nodes[0].pin_calls) == PLACES
+    assert all(peer.tracker.phase(cid(1000 + n)) is None for peer in world.peers for n in range(3 * PLACES))

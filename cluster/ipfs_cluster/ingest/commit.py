@@ -72,7 +72,7 @@ class RootCommit:
         for cid in cids:
             before = existing.get(cid)
             options = self._options if before is None else PinOptions(name=self._options.name, mode=PinMode.RECURSIVE)
-            pin, changes = plan_pin(before, Pin(cid), options, works.get(cid, ()), around)
+            pin, changes = plan_pin(before, cid, options, works.get(cid, ()), around)
             sure = frozenset(peer for peer in held[cid] if pin.wanted_on(peer) and (peer, cid) not in self._unsure)
             put = next((write for write in changes if isinstance(write, PutPin)), None)
             if put is None and before is not None and any(work.peer in sure for work in works.get(cid, ())):

@@ -83,6 +83,7 @@ class State:
         match write:
             case PutPin():
                 self._guard(write.pin.cid, write.expect)
+                self._guard_unseen(write)
                 self._put_pin(write, now)
             case RemovePin():
                 self._remove_pin(write, now)
@@ -125,6 +126,10 @@ class State:
         have = 0 if entry is None else entry.revision
         if expect is not None and expect != have:
             raise Conflict(f"the pin has revision {have}, not {expect}")
+
+    def _guard_unseen(self, write: PutPin) -> None:
+        if write.unseen and (write.pin.cid in self.entries or any(cid == write.pin.cid for _, cid in self.rows)):
+            raise Conflict("the pin has an entry or work already")
 
     def _put_pin(self, write: PutPin, now: float) -> None:
         pin = replace(write.pin, revision=self.revision)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from ipfs_cluster.errors import Conflict
 from ipfs_cluster.model import ClaimKind, PinType, TrackerStatus, Work
 from ipfs_cluster.ports import (
     DropPending,
@@ -87,6 +88,29 @@ class WorkContract:
         revision = await store.commit([PutPin(pin(1, ALICE), queue=(ALICE,))])
         now = clock.time()
         assert await the_row(store, ALICE, 1) == Work(ALICE, cid(1), PIN_QUEUED, RECURSIVE, revision, 0, "", now, now)
+
+    async def test_an_unseen_pin_is_one_of_which_nothing_is_there(self, store: Store, clock: FakeClock) -> None:
+        unseen = PutPin(pin(1, ALICE, name="new"), 0, queue=(ALICE,), unseen=True)
+        await store.commit([unseen])
+        first = await the_row(store, ALICE, 1)
+        with pytest.raises(Conflict):
+            await store.commit([unseen])  # an entry and a row
+        await store.commit([FinishWork(ALICE, cid(1), first.generation)])
+        with pytest.raises(Conflict):
+            await store.commit([unseen])  # an entry
+        revision = await store.commit([RemovePin(cid(1), release=(BOB,))])
+        with pytest.raises(Conflict):
+            await store.commit([unseen])  # the row of another peer
+        assert await store.revision() == revision
+        assert await store.get(cid(1)) is None
+        assert [work.status for work in await store.work([cid(1)])] == [UNPIN_QUEUED]
+        await store.commit([FinishWork(BOB, cid(1), revision)])
+        with pytest.raises(Conflict):
+            await store.commit([unseen, unseen])
+        assert await store.work([cid(1)]) == []
+        again = await store.commit([unseen])  # what was removed and let go is new again
+        assert (await the_row(store, ALICE, 1)).generation == again
+        assert await store.get(cid(1)) == replace(unseen.pin, revision=again)
 
     async def test_held_and_released_peers(self, store: Store, clock: FakeClock) -> None:
         await store.commit([PutPin(pin(1, ALICE, BOB, CAROL), queue=(ALICE, BOB, CAROL))])

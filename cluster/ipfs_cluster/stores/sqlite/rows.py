@@ -172,6 +172,10 @@ class Rows:
 
     # --- questions ---
 
+    def has_work(self, pin: int) -> bool:
+        """Does any peer have a row?"""
+        return self.run("SELECT 1 FROM work WHERE pin = ? LIMIT 1", (pin,)).fetchone() is not None
+
     def wanted(self, peer: PeerId, text: str) -> bool:
         """Does the visible entry want the CID on the peer?"""
         values = {"text": text, "character": self.peers.character(peer)}

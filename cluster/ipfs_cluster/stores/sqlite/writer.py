@@ -152,6 +152,9 @@ class Writer:
         try:
             self._execute("BEGIN IMMEDIATE")
             outcomes = [self._one(job) for job in jobs]
+            if all(refusal is not None for _, _, refusal in outcomes):
+                self._execute("ROLLBACK")  # nothing has changed: no sync of the disk for that
+                return outcomes
             self._writes.finish()
             self._execute("COMMIT")
         except BaseException:

@@ -160,6 +160,8 @@ class Writes:
         text = cid_text(pin.cid)
         found = rows.find(text)
         self._guard(found, write.expect)
+        if write.unseen and found is not None and (found[1] or rows.has_work(found[0])):
+            raise Conflict("the pin has an entry or work already")
         values = pin_values(pin, characters(rows.numbers(pin.allocations)), rows.revision)
         if found is None:
             row = rows.insert(_INSERT_PIN, (*values, text, pin.cid))
