@@ -309,6 +309,73 @@ async def test_nodes_that_import_differently_are_told_how_the_home_node_does(wor
     assert world.holders(cid(1)) == [0, 1, 2]
 
 
+async def test_a_root_that_the_node_had_pinned_before_it_failed_stays(world: World) -> None:
+    """Kubo pins a root, reports what is wrong with the rest of the body in the trailer, and keeps the pin."""
+    cluster = await world.start()
+    for node in world.nodes:
+        node.add_trailer = "unexpected EOF"
+    for node in world.nodes[1:]:
+        node.pins_held[cid(1)] = NodePin(cid(1), RECURSIVE)
+    world.nodes[0].pins_held |= {cid(2): NodePin(cid(2), RECURSIVE)}
+    told: list[Cid] = []
+    with pytest.raises(NodeError, match="unexpected EOF"):
+        async with cluster.add(upload(Body(1, 2))) as call:
+            async for lines in call.events():
+                told += [line.root for line in lines if line.root is not None]
+    assert told == numbers([1, 2])
+    await world.quiet()
+    assert [world.holders(cid(root)) for root in (1, 2)] == [[0, 1, 2]] * 2
+    with pytest.raises(NodeError, match="unexpected EOF"):
+        await add(world, 3)
+    await world.quiet()
+    assert world.holders(cid(3)) == []
+    assert await cluster.views.get(cid(3)) is None
+
+
+class UnknownRoots(AllRoots):
+    """The nodes end cleanly, but what they pinned cannot be told."""
+
+    def follow(self) -> UnknownRoots:
+        return self
+
+    def finish(self) -> None:
+        raise NodeError("unknown")
+
+
+async def test_an_add_whose_roots_cannot_be_known_fails(world: World) -> None:
+    cluster = await world.start()
+    with pytest.raises(NodeError, match="unknown"):
+        async with cluster.add(Upload("add", "", "", (), aiter(Body(1)), UnknownRoots(), NONE)) as call:
+            await roots_of(call)
+    assert world.store is not None
+    assert [claim.kind for claim in await world.store.claims()] == [ClaimKind.SYSTEM] * 3
+
+
+async def test_a_replica_that_hangs_when_it_is_asked_is_dropped_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Suspended between the event of a root and the next: the question whether it is pinned is never answered."""
+    monkeypatch.setattr("ipfs_cluster.ingest.call.PROBE_TIMEOUT", 0.01)
+    cluster = await world.start(2, 3)
+    hanging = world.nodes[2]
+
+    async def never(wanted: Cid, mode: PinMode) -> bool:
+        await asyncio.Event().wait()
+        return False
+
+    monkeypatch.setattr(hanging, "pinned", never)
+    body = Body(1, open_end=True)
+    async with cluster.add(upload(body)) as call, asyncio.TaskGroup() as group:
+        answer = group.create_task(roots_of(call))
+        await until(lambda: hanging.calls["add read"] == 1, "it has reported the root")
+        hanging.reading.clear()
+        body.end()
+        while not answer.done():
+            world.clock.advance(1.0)
+            await asyncio.sleep(0.001)
+        assert await answer == [cid(1)]
+
+
 async def test_the_same_root_twice_in_one_add(world: World) -> None:
     await world.start()
     assert await add(world, 1, 1, 2, 1) == numbers([1, 1, 2, 1])

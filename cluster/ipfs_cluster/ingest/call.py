@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 BATCHES = 8
 """Reads of the primary's answer that may wait for the client."""
 WATCH_INTERVAL = 1.0
+PROBE_TIMEOUT = 2.0
+"""Seconds for which a node may think about whether it has pinned a root."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,6 @@ class IngestCall:
             if ready:
                 await self._secure(ready)
                 yield ready
-        self._upload.roots.finish()
         await self._secure(waiting)
         if waiting:
             yield waiting
@@ -148,12 +149,14 @@ class IngestCall:
             if self._batches:
                 self._room.set()
                 return self._batches.popleft()
+            # Also what was proven before the node failed: it stays pinned there, as without a cluster.
+            proven = waiting and not self._primary.reported and self._upload.roots.proof is Proof.NEXT
+            if proven and (self._failure is None or isinstance(self._failure, NodeError)):
+                return []
             if self._failure is not None:
                 raise self._failure
             if self._primary.ended:
                 return None
-            if waiting and not self._primary.reported and self._upload.roots.proof is Proof.NEXT:
-                return []
             self._changed.clear()
             await self._changed.wait()
 
@@ -265,7 +268,9 @@ class IngestCall:
                     await self._hand_over(lines)
                 self._changed.set()
             if message := response.trailers.get("x-stream-error"):
+                await self._probe(feed)
                 raise NodeError(message)
+            reader.finish()
 
     async def _ask(self, feed: Feed) -> None:
         for root in feed.reported if not feed.peer.node.cluster else ():
@@ -329,8 +334,7 @@ class IngestCall:
         """Once a second: who keeps the others waiting, whose node is gone, is the client slow."""
         while True:
             await self._clock.sleep(WATCH_INTERVAL)
-            for feed in self._feeds:
-                await self._probe(feed)
+            await asyncio.gather(*(self._probe(feed) for feed in self._feeds))
             now = self._clock.monotonic()
             for feed in self._feeds[1:]:
                 if not feed.over and (reason := self._overdue(feed, now)):
@@ -341,13 +345,14 @@ class IngestCall:
             self._judge_client(now)
 
     async def _probe(self, feed: Feed) -> None:
-        """A root's pin is proven by the next event; when none comes, the node itself is asked."""
+        """A root's pin is proven by the next event; when none comes, the node itself is asked, for a moment."""
         reported = list(feed.reported)
         if self._upload.roots.proof is not Proof.NEXT or not reported or feed.over or feed.peer.node.cluster:
             return
         try:
-            pinned = await feed.peer.node.pinned(reported[-1], PinMode.RECURSIVE)
-        except NodeError:
+            async with asyncio.timeout(PROBE_TIMEOUT):
+                pinned = await feed.peer.node.pinned(reported[-1], PinMode.RECURSIVE)
+        except (NodeError, TimeoutError):
             return  # its answer to the add will tell
         if pinned and feed.reported == reported:
             feed.prove()

@@ -42,6 +42,10 @@ class Follower(Protocol):
         """What this event says. Raises NodeError for what is no event."""
         ...
 
+    def finish(self) -> None:
+        """The node ended cleanly. Raises NodeError when it cannot be known which roots it has pinned."""
+        ...
+
 
 class Roots(Protocol):
     """What the body and the events of one command say about its roots. Sans-IO."""
@@ -54,10 +58,6 @@ class Roots(Protocol):
 
     def follow(self) -> Follower:
         """A reader for one more node."""
-        ...
-
-    def finish(self) -> None:
-        """The primary ended cleanly. Raises ClusterError when the roots cannot be known."""
         ...
 
 

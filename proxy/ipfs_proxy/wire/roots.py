@@ -47,7 +47,7 @@ class AddRoots:
         self.names = EntryNames(directories=directories)
         self._wrap = wrap
         self._parser = MultipartParser(boundary) if boundary else None
-        self._broken = ""
+        self.broken = ""
 
     def saw(self, piece: bytes) -> None:
         if self._parser is None:
@@ -58,21 +58,27 @@ class AddRoots:
                     self.names.add(event)
         except MultipartError as error:
             # The daemon will say what is wrong; if it does not, the roots are unknown and the add fails.
-            self._broken, self._parser = str(error), None
+            self.broken, self._parser = str(error), None
 
     def follow(self) -> _AddFollower:
-        return _AddFollower(self.names, wrap=self._wrap)
-
-    def finish(self) -> None:
-        if self._broken:
-            raise NodeError(self._broken)
+        return _AddFollower(self, wrap=self._wrap)
 
 
 class _AddFollower:
-    def __init__(self, names: EntryNames, *, wrap: bool) -> None:
-        self._names = names
+    def __init__(self, body: AddRoots, *, wrap: bool) -> None:
+        self._body = body
+        self._names = body.names
         self._wrap = wrap
         self._roots = 0
+
+    def finish(self) -> None:
+        expected = 1 if self._wrap else len(self._names.entries)
+        if self._body.broken or self._roots != expected:
+            raise NodeError(
+                self._body.broken
+                or f"the node reported {self._roots} of the {expected} roots that the upload seems to have; "
+                "what it pinned is unknown"
+            )
 
     def line(self, raw: bytes) -> Line:
         if _HASH not in raw:

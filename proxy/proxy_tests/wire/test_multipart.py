@@ -236,7 +236,42 @@ def test_names_types_and_directories() -> None:
         ("application/octet-stream", False),
     ):
         assert part(f"Content-Type: {kind}").directory is directory
-    assert part() == Part(None, "", "")
+    assert part() == Part(None, "", "", readable=False)
+
+
+@pytest.mark.parametrize(
+    ("value", "readable"),
+    [
+        ('form-data; name="file"; filename="a;b=\\"c"', True),
+        ("attachment; filename=a;", True),
+        ("form-data", True),
+        ("", False),
+        ("garbage;;=", False),
+        ("form-data; filename=a b", False),
+        ("form-data; filename=a/b", False),
+        ('form-data; filename="a', False),
+        ('form-data; filename="a"; FILENAME="b"', False),
+    ],
+)
+def test_a_part_that_go_cannot_read_ends_the_upload(value: str, readable: bool) -> None:
+    found = part(f"Content-Disposition: {value}")
+    assert found.readable is readable
+    names = EntryNames()
+    for each in (Part("first", "", ""), found, Part("last", "", "")):
+        names.add(each)
+    assert names.entries[0] == "first"
+    assert (names.entries[-1] == "last") is readable
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("line", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("preamble", [b"", b"preamble\n", b"--Bounder\n--Bound x\n", b"--Bound \r \n"])
+def test_lines_end_as_go_allows(preamble: bytes, line: bytes, end: bytes) -> None:
+    """Delimiters as the first one does, header lines as they like; long headers go on in the next line."""
+    head = b"Content-Disposition: form-data;" + line + b"\t filename=x" + line + b"Content-Type: a/b" + line + line
+    body = preamble + b"--Bound \t" + end + head + b"x\n\r" + end + b"--Bound" + end + line + end + b"--Bound--"
+    parts = [(Part("x", "", "a/b"), b"x\n\r"), (Part(None, "", "", readable=False), b"")]
+    assert parse(body) == parse(body, range(len(body))) == (parts, True)
 
 
 # --- which entries an add has (spec 3.2, 3.5) ---
@@ -266,15 +301,17 @@ def entries(*names: str | None) -> list[str | None]:
         (["d/", "d/"], ["d", "d"]),
         (["d/x", "f", "d/y"], ["d", "f", "d"]),
         (["d/x", "e/x", "d/y"], ["d", "e", "d"]),
-        (["d", "d/x"], ["d", "d"]),
+        (["d", "d/x", "e", "d/x"], ["d", "e", "d"]),
+        (["d", "d/", "d/x"], ["d", "d"]),
         (["f", "d/", "d/x"], ["f", "d"]),
         (["dd/x", "d/x"], ["dd", "d"]),
         ([None], [None]),
         ([""], [None]),
         ([None, None, "a"], [None, None, "a"]),
         (["/", "a", "sub/", "sub/b"], [""]),
-        (["/", "a", None, "b"], ["", None, "b"]),
-        (["/", "a", "/", "b"], ["", ""]),
+        (["/", "a", None, "b"], [""]),
+        (["/", "a", "/", "b"], [""]),
+        (["\udcffx", "\udcff/a", "\udcff/b"], ["\ufffdx", "\ufffd"]),
         (["a", "/", "a"], ["a", ""]),
     ],
 )
@@ -285,13 +322,13 @@ def test_entries(names: list[str | None], expected: list[str | None]) -> None:
 @given(st.lists(st.sampled_from(["a", "b", "d/", "d/x", "d/y", "e/x", "e/"]), max_size=10))
 def test_entries_for_a_dumb_reader(names: list[str]) -> None:
     expected: list[str] = []
-    above = None  # the directory that children may still join
+    above = None  # the entry whose children are no entries: a directory's join it, a file's are passed over
     for name in names:
-        top, slash, rest = name.partition("/")
+        top, _, rest = name.partition("/")
         child = bool(rest)
         if not (child and above == top):
             expected.append(top)
-        above = top if slash else None
+        above = top
     assert entries(*names) == expected
 
 
