@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
@@ -9,10 +11,16 @@ from ipfs_cluster.cid import Cid
 from ipfs_cluster.errors import ClusterError
 from ipfs_cluster.gate import GateBusy
 from ipfs_cluster.model import TrackerStatus
+from ipfs_cluster.patience import while_up
 from ipfs_cluster.peer import LocalPeer
 from ipfs_cluster.ports import Clock, Store
+from ipfs_cluster.tasks import TaskSet, sleep_or_event
 
 POLL = 0.1
+PAGES = 16
+"""Pages that may wait for the reader."""
+AWAY = 10.0
+"""Seconds on end for which a node may miss its pings while it collects, busy as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +44,68 @@ async def collect(
         if not peer.up:
             yield [Collected(peer.name, error=f"the node cannot be reached: {peer.state.error}")]
             continue
+        collection = _Collection(peer, clock, grace)
+        tasks = TaskSet()
+        tasks.start(f"collect {peer.name}", collection.run())
         try:
-            async with peer.gate.exclusive(grace):
-                async for page in peer.node.gc():
-                    yield [Collected(peer.name, cid, error) for cid, error in page]
+            async for page in collection.pages():
+                yield page
+        finally:
+            await tasks.close()
+
+
+class _Collection:
+    """One node's collection. It keeps the gate closed, so it does not wait for a reader for longer than the grace."""
+
+    def __init__(self, peer: LocalPeer, clock: Clock, grace: float) -> None:
+        self._peer = peer
+        self._clock = clock
+        self._grace = grace
+        self._patience = grace
+        self._pages: deque[list[Collected]] = deque()
+        self._ended = False
+        self._changed = asyncio.Event()
+        self._room = asyncio.Event()
+
+    async def run(self) -> None:
+        """Collect, behind the gate. What goes wrong is the last page."""
+        name = self._peer.name
+        try:
+            async with self._peer.gate.exclusive(self._grace), while_up(self._peer, AWAY):
+                async for page in self._peer.node.gc():
+                    self._put([Collected(name, cid, error) for cid, error in page])
+                    await self._wait_for_reader()
         except GateBusy as busy:
-            yield [Collected(peer.name, error=f"not collected: {busy}; try again later")]
+            self._put([Collected(name, error=f"not collected: {busy}; try again later")])
         except ClusterError as error:
-            yield [Collected(peer.name, error=str(error))]
+            self._put([Collected(name, error=str(error))])
+        finally:
+            self._ended = True
+            self._changed.set()
+
+    async def pages(self) -> AsyncIterator[list[Collected]]:
+        """As they come, to the end."""
+        while self._pages or not self._ended:
+            if self._pages:
+                page = self._pages.popleft()
+                self._room.set()
+                yield page
+            else:
+                self._changed.clear()
+                await self._changed.wait()
+
+    def _put(self, page: list[Collected]) -> None:
+        self._pages.append(page)
+        self._changed.set()
+
+    async def _wait_for_reader(self) -> None:
+        began = self._clock.monotonic()
+        while len(self._pages) >= PAGES:
+            self._room.clear()
+            await sleep_or_event(self._clock, self._patience, self._room)
+            if not self._room.is_set():
+                raise ClusterError("broken off: what was freed was read too slowly")
+        self._patience = max(0.0, self._patience - (self._clock.monotonic() - began))
 
 
 async def _flush(peers: Sequence[LocalPeer], store: Store, clock: Clock, grace: float) -> None:

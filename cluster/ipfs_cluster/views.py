@@ -20,6 +20,7 @@ from ipfs_cluster.model import (
     TrackerStatus,
     Work,
 )
+from ipfs_cluster.patience import pages_while_up, while_up
 from ipfs_cluster.peer import LocalPeer
 from ipfs_cluster.ports import ListedPin, PinQuery, Store
 
@@ -49,7 +50,7 @@ class Views:
         """Sums over the nodes that answer; path and version of the home node, or else of the first that answers."""
         peers = self._asked()
         answers = await asyncio.gather(
-            *(peer.node.repo_stat(size_only=size_only) for peer in peers), return_exceptions=True
+            *(_repo_stat(peer, size_only=size_only) for peer in peers), return_exceptions=True
         )
         found = []
         for peer, answer in zip(peers, answers, strict=True):
@@ -90,7 +91,7 @@ class Views:
         """
         async with self._store.distinct() as seen:
             for peer in self._asked():
-                async for cids in peer.node.indirect():
+                async for cids in pages_while_up(peer, peer.node.indirect()):
                     fresh = await seen.add(cids)
                     pinned = await self._store.get_many(fresh)
                     if page := [cid for cid in fresh if cid not in pinned]:
@@ -100,7 +101,7 @@ class Views:
         """(text, type, name) byte-sorted by text: the pins, and the indirect ones merged in."""
         async with self._store.distinct() as seen:
             for peer in self._asked():
-                async for cids in peer.node.indirect():
+                async for cids in pages_while_up(peer, peer.node.indirect()):
                     await seen.add(cids)
             indirect = _texts(seen.sorted())
             behind = await anext(indirect, None)
@@ -137,7 +138,8 @@ class Views:
             return mode.value, name
         if kind in ("all", "indirect") and mode is not PinMode.RECURSIVE:
             for peer in self._asked():
-                root = await peer.node.indirect_root(cid)
+                async with while_up(peer):
+                    root = await peer.node.indirect_root(cid)
                 if root is not None:
                     return f"indirect through {cid_text(root)}", ""
         return None
@@ -224,6 +226,11 @@ class Views:
             0.0 if phase is not None else work.next_retry,
             peer.tracker.progress(cid),
         )
+
+
+async def _repo_stat(peer: LocalPeer, *, size_only: bool) -> RepoStat:
+    async with while_up(peer):
+        return await peer.node.repo_stat(size_only=size_only)
 
 
 async def _texts(pages: AsyncIterator[list[tuple[str, Cid]]]) -> AsyncIterator[str]:
