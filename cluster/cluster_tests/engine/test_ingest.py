@@ -309,6 +309,27 @@ async def test_nodes_that_import_differently_are_told_how_the_home_node_does(wor
     assert world.holders(cid(1)) == [0, 1, 2]
 
 
+async def test_a_home_node_that_is_away_still_says_how_to_import_and_is_not_asked(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ipfs_cluster.ingest.ingest.IMPORT_TTL", 0.5)
+    await world.start(2, 3)
+    world.nodes[0].imports = {"chunker": "size-100"}
+    await add(world, 1)
+    asked = world.nodes[0].calls["config"]
+    world.nodes[0].away = "no answer within 10s"
+    world.peers[0].monitor.suspect("no answer within 10s")
+    await until(lambda: not world.peers[0].up, "it is known")
+    world.clock.advance(1.0)
+    await add(world, 2)
+    assert world.nodes[0].calls["config"] == asked
+    assert [node.uploads[1:] for node in world.nodes] == [
+        [],
+        ["pin=true&chunker=size-100"],
+        ["pin=true&chunker=size-100"],
+    ]
+
+
 async def test_a_root_that_the_node_had_pinned_before_it_failed_stays(world: World) -> None:
     """Kubo pins a root, reports what is wrong with the rest of the body in the trailer, and keeps the pin."""
     cluster = await world.start()

@@ -123,8 +123,12 @@ class Ingest:
         return feeds
 
     async def _import_options(self, peer: LocalPeer) -> Mapping[str, str] | None:
-        """The node's Import configuration as options of `add`; None when it cannot be had."""
+        """The node's Import configuration as options of `add`; None when it cannot be had. Of a node that is away it
+        is what was last known.
+        """
         known = self._imports[peer.id]
+        if not peer.up:
+            return known.options if known.until > 0 else None
         if self._clock.monotonic() > known.until:
             try:
                 async with asyncio.timeout(IMPORT_TIMEOUT):
