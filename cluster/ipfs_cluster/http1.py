@@ -45,11 +45,12 @@ class ResponseHead:
 
     def get(self, name: str) -> str | None:
         """The first value of a field; name in lower case."""
-        return next((value for field, value in self.fields if field.lower() == name), None)
+        return next(iter(self.all(name)), None)
 
     def all(self, name: str) -> list[str]:
         """All values of a field; name in lower case."""
-        return [value for field, value in self.fields if field.lower() == name]
+        size = len(name)
+        return [value for field, value in self.fields if len(field) == size and field.lower() == name]
 
 
 def parse_response_head(data: bytes | bytearray) -> ResponseHead | None:

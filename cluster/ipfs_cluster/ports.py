@@ -50,7 +50,9 @@ class NodeResponse(Protocol):
     """The answer to an `upload`. trailers: complete after the end of the body, names in lower case."""
 
     status: int
-    headers: Mapping[str, str]
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
 
     @property
     def trailers(self) -> Mapping[str, str]: ...

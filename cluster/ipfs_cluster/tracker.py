@@ -58,6 +58,7 @@ class _Operation:
     since: float = 0.0
     progress: PinProgress = PinProgress()
     grew: float = 0.0
+    over: bool = False
     making_room: bool = False
     look_again: bool = False
 
@@ -65,13 +66,10 @@ class _Operation:
     def unpin(self) -> bool:
         return self.work.status in WANTS_UNPIN
 
-    def waits(self, now: float) -> bool:
-        """Nothing has come for a while: nobody reachable seems to have the content."""
-        return now >= self.takes_place_until()
-
-    def takes_place_until(self) -> float:
-        """When it will only wait, unless something comes before."""
-        return inf if self.unpin else self.grew + PATIENCE
+    @property
+    def waits_from(self) -> float:
+        """When it will only wait, unless something comes before: nobody reachable seems to have the content."""
+        return inf if self.unpin or self.over else self.grew + PATIENCE
 
 
 class Tracker:
@@ -203,10 +201,13 @@ class Tracker:
 
     @property
     def _free(self) -> int:
+        """Places for node calls. As many attempts again may be over and only be writing down how they ended."""
         now = self._clock.monotonic()
-        taken = [operation.takes_place_until() for operation in self._running.values()]
-        free = self._settings.concurrent - sum(until > now for until in taken)
-        self._full_until = min(until for until in taken if until > now) if free <= 0 else 0.0
+        places = self._settings.concurrent
+        calls = [one.waits_from for one in self._running.values() if not one.over and one.waits_from > now]
+        over = sum(one.over for one in self._running.values())
+        free = places - len(calls) - max(over - places, 0)
+        self._full_until = min(calls, default=inf) if free <= 0 else 0.0
         return free
 
     @property
@@ -254,16 +255,19 @@ class Tracker:
         if self._running.get(operation.work.cid) is not operation:
             return
         del self._running[operation.work.cid]
+        self._more |= operation.look_again
+        self._place_is_free()
+
+    def _place_is_free(self) -> None:
         self._full_until = 0.0
         self._start_offered()
-        self._more |= operation.look_again
         if self._more:
             self._wake.set()
 
     def _make_room(self) -> None:
         """End the attempt that has waited longest, as stalled: it is tried again later like any other."""
         now = self._clock.monotonic()
-        waiting = [one for one in self._running.values() if one.waits(now) and not one.making_room]
+        waiting = [one for one in self._running.values() if one.waits_from <= now and not one.making_room]
         longest = min(waiting, key=lambda one: one.grew, default=None)
         if longest is not None and longest.task is not None:
             longest.making_room = True
@@ -284,6 +288,7 @@ class Tracker:
         """One row from start to its durable end. A cancelled attempt leaves the row to whatever replaced it."""
         try:
             ended = await self._until_room_is_needed(operation)
+            self._place_is_free()
             if ended is not None:
                 await self._record(operation, *ended)
         except ClusterError as error:
@@ -302,7 +307,7 @@ class Tracker:
             waited = self._clock.monotonic() - operation.grew
             return Event.STALLED, f"no new block for {waited:.0f}s; given up for a while as other pins need the node"
         finally:
-            operation.grew = inf  # over: what follows is writing it down, which nothing may interrupt
+            operation.over = True  # what follows is writing it down, which nothing may interrupt
 
     async def _perform(self, operation: _Operation) -> tuple[Event, str] | None:
         """The node calls; how they ended, or None when the row is gone and there is nothing to write down."""
@@ -337,7 +342,7 @@ class Tracker:
         it is interrupted, and taken up again afterwards; one that grows may finish within the collection's patience.
         """
         del waited
-        stays = self._clock.monotonic() - operation.grew < NO_GROWTH
+        stays = operation.over or self._clock.monotonic() - operation.grew < NO_GROWTH
         if not operation.unpin and operation.task is not None and not stays:
             self._more = True
             operation.task.cancel()

@@ -51,10 +51,14 @@ class Response:
 
     def __init__(self, head: ResponseHead, connection: _Connection) -> None:
         self.status = head.status
-        self.headers: Mapping[str, str] = {name.lower(): value for name, value in head.fields}
         self._head = head
         self._connection = connection
         self._reader = response_body(head, "POST")
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The last value of each field, names in lower case."""
+        return {name.lower(): value for name, value in self._head.fields}
 
     @property
     def reusable(self) -> bool:
@@ -68,14 +72,14 @@ class Response:
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """The body as it arrives. Raises NodeUnreachable when it ends early."""
-        async for piece in self._connection.body(self._reader):
+        while piece := await self._connection.piece(self._reader):
             yield piece
 
     async def batches(self) -> AsyncIterator[list[bytes]]:
         """The body split at LF, empty lines left out, as it arrives; a last line without LF counts."""
         rest: list[bytes] = []
         size = 0
-        async for piece in self.pieces():
+        while piece := await self._connection.piece(self._reader):
             if b"\n" not in piece:
                 rest.append(piece)
                 size += len(piece)
@@ -97,7 +101,10 @@ class Response:
 
     async def read(self) -> bytes:
         """The whole body, for small answers."""
-        return b"".join([piece async for piece in self.pieces()])
+        pieces = []
+        while piece := await self._connection.piece(self._reader):
+            pieces.append(piece)
+        return b"".join(pieces)
 
 
 class HttpTransport:
@@ -264,7 +271,8 @@ class _Connection:
                 self._rest = bytes(buffer)
                 return head
 
-    async def body(self, reader: BodyReader) -> AsyncIterator[bytes]:
+    async def piece(self, reader: BodyReader) -> bytes:
+        """What comes next of the body; empty at its end. No generator: each one costs the loop as much as a chunk."""
         data, self._rest = self._rest, b""
         try:
             while True:
@@ -272,15 +280,15 @@ class _Connection:
                 if reader.take(data, 0, content) < len(data):
                     raise ProtocolError("bytes after the end of the body")
                 if content:
-                    yield content[0] if len(content) == 1 else b"".join(content)
+                    return content[0] if len(content) == 1 else b"".join(content)
                 if reader.complete:
-                    return
+                    return b""
                 data = await self._read()
                 if not data:
                     reader.end_of_input()
-                    return
+                    return b""
         except (Cut, ProtocolError) as error:
-            self._fail(f"broke off its answer: {error}")
+            raise NodeUnreachable(f"{self._where} broke off its answer: {error}") from error
 
     async def _read(self) -> bytes:
         try:
@@ -293,4 +301,7 @@ class _Connection:
 
 
 def _query(params: Params) -> str:
-    return "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in params)
+    """names: literals of this package, which need no quoting; nor do CIDs and words."""
+    return "&".join(
+        [f"{name}={value if value.isalnum() and value.isascii() else quote(value, safe='')}" for name, value in params]
+    )

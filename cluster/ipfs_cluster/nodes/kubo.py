@@ -95,13 +95,14 @@ class KuboNode:
         pinned: list[str] = []
         try:
             async with watch, self._http.stream("pin/add", params) as response:
-                async for value in self._values(response):
-                    if "Pins" in value:
-                        pinned = value["Pins"] or []
-                        continue
-                    nodes, size = value.get("Progress", 0), value.get("Bytes", 0)
-                    watch.seen((nodes, size), alive=self.cluster)
-                    on_progress(nodes, size)
+                async for values in self._value_batches(response):
+                    for value in values:
+                        if "Pins" in value:
+                            pinned = value["Pins"] or []
+                            continue
+                        nodes, size = value.get("Progress", 0), value.get("Bytes", 0)
+                        watch.seen((nodes, size), alive=self.cluster)
+                        on_progress(nodes, size)
         except TimeoutError:
             raise NodeStalled(watch.reason()) from None
         if cids.text(cid) not in pinned:
@@ -220,11 +221,13 @@ class KuboNode:
 
     async def _value(self, command: str, params: Params = (), files: Sequence[bytes] = ()) -> Any:
         """The single JSON value of a command; {} when it answers nothing."""
-        last: Any = {}
         async with self._http.stream(command, params, files) as response:
-            async for value in self._values(response):
-                last = value
-        return last
+            body = await response.read()
+            if response.status != 200:
+                raise _error(response.status, body)
+            values = [decode(line) for line in body.split(b"\n") if line]
+            _check_trailer(response)
+        return values[-1] if values else {}
 
     async def _values(self, response: Response) -> AsyncIterator[Any]:
         """All JSON values of an answer; raises NodeError for an error answer, an error value or the trailer."""
@@ -238,8 +241,7 @@ class KuboNode:
             raise _error(response.status, await response.read())
         async for lines in response.batches():
             yield [decode(line) for line in lines]
-        if message := response.trailers.get("x-stream-error"):
-            raise NodeError(message)
+        _check_trailer(response)
 
     async def _batches(self, command: str, params: Params) -> AsyncIterator[list[Any]]:
         batch: list[Any] = []
@@ -251,6 +253,11 @@ class KuboNode:
                     batch = []
         if batch:
             yield batch
+
+
+def _check_trailer(response: Response) -> None:
+    if message := response.trailers.get("x-stream-error"):
+        raise NodeError(message)
 
 
 def decode(line: bytes) -> Any:
