@@ -164,6 +164,18 @@ async def test_too_few_peers_is_refused_with_reasons_and_nothing_is_written(worl
     assert await cluster.count() == 0
 
 
+async def test_an_existing_pin_can_be_changed_when_a_new_one_could_not_be_placed(world: World) -> None:
+    cluster = await world.start(3, 3)
+    await (await cluster.pin([(cid(1), PinOptions(replication_min=1, replication_max=1))])).wait()
+    world.peers[2].state.metrics.clear()
+    with pytest.raises(NotEnoughPeers):
+        await cluster.pin([(cid(2), NONE)])
+    await (await cluster.pin([(cid(1), PinOptions(name="renamed"))])).wait()
+    pin = await cluster.views.get(cid(1))
+    assert pin is not None
+    assert (pin.name, pin.replication_max, len(world.holders(cid(1)))) == ("renamed", 1, 1)
+
+
 async def test_a_store_that_takes_no_writes_fails_the_request(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = await world.start()
 

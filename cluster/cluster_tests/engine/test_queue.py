@@ -11,7 +11,7 @@ from cluster_tests.engine.conftest import World, cid, until
 from ipfs_cluster import Wait
 from ipfs_cluster.errors import PinFailed, StoreUnavailable
 from ipfs_cluster.model import PeerId, PinOptions, TrackerStatus
-from ipfs_cluster.ports import PutPin, Write
+from ipfs_cluster.ports import FinishWork, PutPin, Write
 from ipfs_cluster.tracker import PATIENCE, WAITING, TrackerSettings
 
 NONE = PinOptions()
@@ -213,3 +213,25 @@ async def test_a_tracker_that_is_closed_starts_nothing_more(world: World) -> Non
         await asyncio.sleep(0)
     assert len(world.nodes[0].pin_calls) == PLACES
     assert all(peer.tracker.phase(cid(1000 + n)) is None for peer in world.peers for n in range(3 * PLACES))
+
+
+async def test_what_is_over_takes_no_place_while_it_is_written_down_but_does_not_pile_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = await world.start()
+    assert world.store is not None
+    commit, disk_works = world.store.commit, asyncio.Event()
+
+    async def hanging(writes: Sequence[Write]) -> int:
+        if any(isinstance(write, FinishWork) for write in writes):
+            await disk_works.wait()
+        return await commit(writes)
+
+    monkeypatch.setattr(world.store, "commit", hanging)
+    await (await cluster.pin([(cid(n), NONE) for n in range(5 * PLACES)], wait=Wait.ACCEPTED)).wait()
+    for _ in range(500):
+        await asyncio.sleep(0)
+    assert [len(node.pin_calls) for node in world.nodes] == [2 * PLACES] * 3
+    disk_works.set()
+    await world.quiet()
+    assert [len(node.pin_calls) for node in world.nodes] == [5 * PLACES] * 3
