@@ -221,6 +221,22 @@ def test_a_client_that_leaves_at_any_point_leaves_nothing(cluster: Service) -> N
     assert [node.pins() for node in cluster.nodes] == [{}, {}, {}]
 
 
+def test_a_client_that_leaves_an_add_of_many_entries_leaves_no_orphans(cluster: Service) -> None:
+    """Entries whose roots it could have read are pins; nothing else stays on the nodes."""
+    headers, body = multipart(*(file_part(f"f{number:04}", os.urandom(200)) for number in range(1500)))
+    head = f"POST /api/v0/add HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+    with connect(cluster.address) as sock:
+        sock.sendall(f"{head}Content-Type: {headers['Content-Type']}\r\n\r\n".encode() + body[: len(body) // 2])
+        eventually(lambda: len(cluster.pins()) > 20, "some are pinned")
+    eventually(lambda: not any(adding(node) for node in cluster.nodes), "no node goes on")
+
+    def agree() -> bool:
+        pins = cluster.pins()
+        return all(node.pins() == pins for node in cluster.nodes)
+
+    eventually(agree, "nodes and pinset agree", 60)
+
+
 def test_a_slow_client_holds_up_neither_collection_nor_pins(cluster: Service) -> None:
     garbage = [node.add(os.urandom(1000), pin="false") for node in cluster.nodes]
     wanted = cluster.nodes[1].add(os.urandom(300_000))

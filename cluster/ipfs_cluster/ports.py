@@ -159,7 +159,7 @@ class Node(Protocol):
     ) -> AbstractAsyncContextManager[NodeResponse]:
         """One command with a streamed request body, full duplex. Leaving the block early cancels it on the node.
 
-        An error that `body` raises ends the exchange with that error.
+        An error that `body` raises ends the exchange with that error, after what the daemon still has to say.
         """
         ...
 

@@ -286,6 +286,17 @@ async def test_an_existing_pin_wins_and_surplus_copies_are_released(world: World
     assert (entry.name, entry.allocations) == ("kept", (PeerId("peer2"),))
 
 
+async def test_adding_again_with_more_replicas_gives_it_more(world: World) -> None:
+    cluster = await world.start(1, 1)
+    options = PinOptions(user_allocations=(PeerId("peer2"),), name="kept", metadata={"a": "b"})
+    await (await cluster.pin([(cid(1), options)])).wait()
+    assert await add(world, 1, options=PinOptions(replication_min=3, replication_max=3)) == [cid(1)]
+    entry = await cluster.views.get(cid(1))
+    assert entry is not None
+    assert (entry.replication_max, len(entry.allocations), entry.name, entry.metadata) == (3, 3, "kept", {"a": "b"})
+    assert world.holders(cid(1)) == [0, 1, 2]
+
+
 async def test_a_direct_pin_becomes_recursive(world: World) -> None:
     cluster = await world.start()
     await (await cluster.pin([(cid(1), PinOptions(mode=PinMode.DIRECT, name="d"))])).wait()

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, deque
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.cid import text as cid_text
 from ipfs_cluster.errors import ClusterError, NodeError, NodeUnreachable
 from ipfs_cluster.ingest.commit import RootCommit
+from ipfs_cluster.ingest.feed import Feed, TeeSettings
 from ipfs_cluster.ingest.model import IngestRefused, Line, Proof, Upload
 from ipfs_cluster.ingest.outlet import Dropped, Outlet
 from ipfs_cluster.model import PinMode
@@ -29,46 +29,10 @@ log = logging.getLogger(__name__)
 BATCHES = 8
 """Reads of the primary's answer that may wait for the client."""
 WATCH_INTERVAL = 1.0
+PARTING = 2.0
+"""Seconds that nodes get to report what they had pinned when an add is broken off."""
 PROBE_TIMEOUT = 2.0
 """Seconds for which a node may think about whether it has pinned a root."""
-
-
-@dataclass(frozen=True, slots=True)
-class TeeSettings:
-    """buffer: bytes that a replica may lag behind. grace: seconds that one may keep the others waiting, beside a tenth
-    of the whole time. slow_rate: bytes a second; a client below it shall not hold the pin lock of several nodes.
-    """
-
-    buffer: int = 4 * 1024 * 1024
-    grace: float = 10.0
-    slow_rate: int = 64 * 1024
-
-
-class Feed:
-    """One node's side of the call. proven: roots that it has certainly pinned and that are not committed yet."""
-
-    def __init__(self, peer: LocalPeer, query: str, outlet: Outlet, *, primary: bool) -> None:
-        self.peer = peer
-        self.query = query
-        self.outlet = outlet
-        self.primary = primary
-        self.proven: Counter[Cid] = Counter()
-        self.proven_total = 0
-        self.reported: list[Cid] = []
-        self.ended = False
-        self.blocked = 0.0
-        self.blocked_since: float | None = None
-
-    @property
-    def over(self) -> bool:
-        """Nothing more comes from this node."""
-        return self.ended or bool(self.outlet.dropped)
-
-    def prove(self) -> None:
-        """What the node reported so far is pinned there."""
-        self.proven.update(self.reported)
-        self.proven_total += len(self.reported)
-        self.reported = []
 
 
 class IngestCall:
@@ -93,6 +57,7 @@ class IngestCall:
         self._clock = clock
         self._settings = settings
         self._tasks = TaskSet()
+        self._followers: list[asyncio.Task[None]] = []
         self._batches: deque[list[Line]] = deque()
         self._room = asyncio.Event()
         self._room.set()
@@ -109,14 +74,22 @@ class IngestCall:
 
     def start(self) -> None:
         """Begin to send and to read."""
-        for feed in self._feeds:
-            self._tasks.start(f"ingest {feed.peer.name}", self._follow(feed))
+        self._followers = [self._tasks.start(f"ingest {feed.peer.name}", self._follow(feed)) for feed in self._feeds]
         self._tasks.start("ingest tee", self._send())
         self._tasks.start("ingest watch", self._watch())
 
     async def close(self) -> None:
-        """Break off what still runs; nodes that have not finished see a cut request."""
-        await self._tasks.close()
+        """Break off what still runs. The nodes see a cut request; what they had pinned until then they still report,
+        for a moment, so that it is claimed and can be let go of.
+        """
+        try:
+            if not self.complete and self._followers:
+                for feed in self._feeds:
+                    feed.outlet.drop("the add was broken off")
+                self._room.set()
+                await asyncio.wait(self._followers, timeout=PARTING)
+        finally:
+            await self._tasks.close()
 
     async def withdraw(self) -> None:
         """The request's deadline has passed: what it committed and nobody else waits for leaves the pinset again."""
@@ -250,6 +223,9 @@ class IngestCall:
             self._lost(feed, NodeUnreachable(str(error)))
         except ClusterError as error:
             self._lost(feed, error)
+        except Exception:
+            log.exception("following an add on peer %s failed", feed.peer.name)
+            self._lost(feed, NodeError("an error occurred"))
         finally:
             self._changed.set()
 
@@ -294,10 +270,11 @@ class IngestCall:
             feed.prove()
 
     async def _hand_over(self, lines: list[Line]) -> None:
-        if len(self._batches) >= BATCHES:
+        if len(self._batches) >= BATCHES and not self._primary.outlet.dropped:
             self._room.clear()
             await self._room.wait()
-        self._batches.append(lines)
+        if not self._primary.outlet.dropped:
+            self._batches.append(lines)
 
     # --- losing nodes ---
 

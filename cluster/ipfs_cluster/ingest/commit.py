@@ -26,7 +26,8 @@ class RootCommit:
         self._owner = OWNER_PREFIX + op
         self._store = store
         self._pins = pins
-        self._options = replace(options, user_allocations=(*peers, *options.user_allocations), mode=PinMode.RECURSIVE)
+        self._options = replace(options, mode=PinMode.RECURSIVE)
+        self._new = replace(self._options, user_allocations=(*peers, *options.user_allocations))
         self._wait = wait
         self._unsure: set[tuple[PeerId, Cid]] = set()
         self._claimed: set[Cid] = set()
@@ -45,7 +46,8 @@ class RootCommit:
     async def commit(self, held: Mapping[Cid, frozenset[PeerId]]) -> None:
         """Make the roots entries and wait until as many peers hold them as the request asks for. held: who does now.
 
-        An entry that exists already wins: it keeps its allocations, and copies that it does not want are released.
+        An entry that exists already wins: it keeps its allocations and what the request does not name, and copies that
+        it does not want are released.
         Raises NotEnoughPeers, PinFailed, StoreUnavailable; what was committed and cannot be reached is withdrawn.
         """
         call = self._pins.call(tuple(held))
@@ -71,7 +73,7 @@ class RootCommit:
         planned: dict[Cid, tuple[Pin, frozenset[PeerId]]] = {}
         for cid in cids:
             before = existing.get(cid)
-            options = self._options if before is None else PinOptions(name=self._options.name, mode=PinMode.RECURSIVE)
+            options = self._new if before is None else self._options
             pin, changes = plan_pin(before, cid, options, works.get(cid, ()), around)
             sure = frozenset(peer for peer in held[cid] if pin.wanted_on(peer) and (peer, cid) not in self._unsure)
             put = next((write for write in changes if isinstance(write, PutPin)), None)

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ipfs_cluster.errors import ClusterError, NodeError
-from ipfs_cluster.ingest.call import Feed, IngestCall, TeeSettings
+from ipfs_cluster.ingest.call import IngestCall
 from ipfs_cluster.ingest.commit import OWNER_PREFIX, RootCommit
+from ipfs_cluster.ingest.feed import Feed, TeeSettings
 from ipfs_cluster.ingest.model import Upload
 from ipfs_cluster.ingest.outlet import Outlet
 from ipfs_cluster.ingest.spool import Spool

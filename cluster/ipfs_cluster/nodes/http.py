@@ -140,7 +140,8 @@ class HttpTransport:
         """A streamed request body on a connection of its own, sent while the answer is read.
 
         A failure to send is not yet a failure: the daemon may have answered early, so its answer decides. An error
-        raised by `body` itself (the client's upload was cut) ends the exchange with that error.
+        raised by `body` itself (the client's upload was cut) ends the exchange with that error, after what the daemon
+        still has to say.
         """
         connection = await self._open()
         sending = connection.send_chunks(body)
@@ -238,7 +239,8 @@ class _Connection:
     async def send_chunks(self, body: AsyncIterator[bytes]) -> None:
         """Send a chunked body; a connection that is gone ends it silently: the answer, or its absence, decides.
 
-        An error of the body itself breaks the connection, so that the daemon sees a cut request and gives up.
+        After an error of the body itself the sending side is closed in the middle: the daemon sees a cut request, gives
+        up, and still says what it had done.
         """
         try:
             async for piece in body:
@@ -248,9 +250,18 @@ class _Connection:
                 except OSError:
                     return
         except Exception:
-            self.abort()
+            self._end()
             raise
         self._writer.write(b"0\r\n\r\n")
+
+    def _end(self) -> None:
+        transport = self._writer.transport
+        if transport.is_closing():
+            return
+        if transport.can_write_eof():
+            transport.write_eof()
+        else:
+            transport.abort()
 
     async def first_bytes(self) -> bytes:
         return await self._read() or self._fail("closed the connection without an answer")
