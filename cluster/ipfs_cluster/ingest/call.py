@@ -18,9 +18,8 @@ from ipfs_cluster.errors import ClusterError, NodeError, NodeUnreachable
 from ipfs_cluster.ingest.commit import RootCommit
 from ipfs_cluster.ingest.feed import Feed, TeeSettings
 from ipfs_cluster.ingest.model import IngestRefused, Line, Proof, Upload
-from ipfs_cluster.ingest.outlet import Dropped, Outlet
+from ipfs_cluster.ingest.outlet import Dropped
 from ipfs_cluster.model import PinMode
-from ipfs_cluster.peer import LocalPeer
 from ipfs_cluster.ports import Clock
 from ipfs_cluster.tasks import TaskSet
 
