@@ -237,6 +237,29 @@ def test_a_client_that_leaves_an_add_of_many_entries_leaves_no_orphans(cluster: 
     eventually(agree, "nodes and pinset agree", 60)
 
 
+def test_a_deadline_counts_while_a_slow_body_is_collected(cluster: Service) -> None:
+    upload = Upload(cluster, 100_000, "timeout=1s")
+    gone = threading.Event()
+
+    def trickle() -> None:
+        for percent in range(99):
+            try:
+                upload.send((percent + 1) / 100)
+            except OSError:
+                return
+            if gone.wait(0.2):
+                return
+
+    with ThreadPoolExecutor() as pool:
+        sender = pool.submit(trickle)
+        answer = upload.answer()
+        assert not sender.done(), "the client was still sending"
+        gone.set()
+    assert answer.status == 500
+    assert json.loads(answer.text)["Message"] == "context deadline exceeded"
+    assert cluster.pins() == {}
+
+
 def test_a_slow_client_holds_up_neither_collection_nor_pins(cluster: Service) -> None:
     garbage = [node.add(os.urandom(1000), pin="false") for node in cluster.nodes]
     wanted = cluster.nodes[1].add(os.urandom(300_000))

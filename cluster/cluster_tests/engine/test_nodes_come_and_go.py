@@ -138,3 +138,12 @@ async def test_claims_of_a_dead_add_protect_nothing_and_remove_nothing(world: Wo
     await world.quiet()
     assert cid(3) in world.nodes[0].pins_held, "an orphan is listed, never removed silently"
     assert await cluster.views.get(cid(3)) is None
+
+
+async def test_a_comparison_counts_the_pins_of_a_node(world: World) -> None:
+    cluster = await world.start()
+    await (await cluster.pin([(cid(1), NONE), (cid(2), NONE)])).wait()
+    await world.peers[1].reconcile_now()
+    metric = world.peers[1].state.metrics["numpin"]
+    assert metric.value == "3", "and the empty block"
+    assert metric.usable(world.clock.time())

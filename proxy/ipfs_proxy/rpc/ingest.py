@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from ipfs_cluster import Cluster, IngestRefused, Line, Roots, Upload
+from ipfs_cluster import Cluster, IngestCall, IngestRefused, Line, Roots, Upload
 from ipfs_cluster.errors import ClusterError, DeadlineExceeded
 from ipfs_cluster.model import PinMode
 from ipfs_proxy.front.exchange import Reply, Request
@@ -83,18 +83,24 @@ class Adding:
         return tuple((name, headers[name]) for name in FORWARDED if name in headers)
 
     async def _relay(self, upload: Upload, render: Render) -> None:
-        async with self._cluster.add(upload) as call:
-            try:
-                async with asyncio.timeout(self._params.timeout):
-                    async for lines in call.events():
-                        if body := render(lines):
-                            await self._answer.begin()
-                            await self._answer.write(body)
-            except TimeoutError:
-                await call.withdraw()
-                raise DeadlineExceeded from None
+        try:
+            async with asyncio.timeout(self._params.timeout) as deadline, self._cluster.add(upload) as call:
+                try:
+                    await self._pass_on(call, render)
+                except asyncio.CancelledError:
+                    if deadline.expired():
+                        await call.withdraw()
+                    raise
+        except TimeoutError:
+            raise DeadlineExceeded from None
         await self._answer.begin()
         await self._answer.end()
+
+    async def _pass_on(self, call: IngestCall, render: Render) -> None:
+        async for lines in call.events():
+            if body := render(lines):
+                await self._answer.begin()
+                await self._answer.write(body)
 
     async def _refused(self, refusal: IngestRefused) -> None:
         """The daemon refused before its first event: its own words, in the client's encoding."""
