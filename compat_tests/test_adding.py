@@ -223,7 +223,7 @@ def test_a_client_that_leaves_at_any_point_leaves_nothing(cluster: Service) -> N
 
 def test_a_client_that_leaves_an_add_of_many_entries_leaves_no_orphans(cluster: Service) -> None:
     """Entries whose roots it could have read are pins; nothing else stays on the nodes."""
-    headers, body = multipart(*(file_part(f"f{number:04}", os.urandom(200)) for number in range(1500)))
+    headers, body = multipart(*(file_part(f"f{number:04}", os.urandom(200)) for number in range(300)))
     head = f"POST /api/v0/add HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
     with connect(cluster.address) as sock:
         sock.sendall(f"{head}Content-Type: {headers['Content-Type']}\r\n\r\n".encode() + body[: len(body) // 2])

@@ -148,6 +148,10 @@ class Cluster:
         """The CID that a path leads to, by the home node; NodeError with the daemon's text."""
         return await self.home.node.resolve(path)
 
+    async def local_root(self, cid: Cid) -> None:
+        """Return if the home node has this block, else raise NodeError with its text. Nobody else is asked."""
+        await self.home.node.local_block(cid)
+
     async def pin(self, requests: Sequence[tuple[Cid, PinOptions]], *, wait: Wait | None = None) -> PinCall:
         """Commit all requests as one batch and start the work; the call's `wait` waits for the nodes.
 

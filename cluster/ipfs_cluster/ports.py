@@ -124,6 +124,10 @@ class Node(Protocol):
         """The CID that a path leads to. Raises NodeError with the daemon's text for paths that do not resolve."""
         ...
 
+    async def local_block(self, cid: Cid) -> None:
+        """Return if the block is in the node's repository; raises NodeError with the daemon's text if it is not."""
+        ...
+
     async def connect(self, addresses: Sequence[str]) -> None:
         """Connect the node's swarm to another node; addresses end in /p2p/<id>."""
         ...

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 BATCHES = 8
 """Reads of the primary's answer that may wait for the client."""
 WATCH_INTERVAL = 1.0
-PARTING = 2.0
+PARTING = 5.0
 """Seconds that nodes get to report what they had pinned when an add is broken off."""
 PROBE_TIMEOUT = 2.0
 """Seconds for which a node may think about whether it has pinned a root."""

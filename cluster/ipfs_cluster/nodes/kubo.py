@@ -73,6 +73,10 @@ class KuboNode:
         answer = await self._value("dag/resolve", [("arg", path)])
         return _cid(answer["Cid"]["/"])
 
+    async def local_block(self, cid: Cid) -> None:
+        """block/stat?offline."""
+        await self._value("block/stat", [("arg", cids.text(cid)), ("offline", "true")])
+
     # --- pins ---
 
     async def pin(

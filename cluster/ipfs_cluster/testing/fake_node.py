@@ -128,6 +128,11 @@ class FakeNode:
         self._call("resolve")
         raise NodeError(f'invalid path "{path}": path does not have enough components')
 
+    async def local_block(self, cid: Cid) -> None:
+        self._call("block/stat")
+        if cid not in self.pins_held:
+            raise NodeError(f"block was not found locally (offline): ipld: could not find {cid_text(cid)}")
+
     async def connect(self, addresses: Sequence[str]) -> None:
         self._call("swarm/connect")
         self.connected.add(addresses[0].rsplit("/", 1)[1])

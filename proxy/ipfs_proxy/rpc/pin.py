@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from ipfs_cluster import Cid, Cluster, PinCall, Progress, UpdateCall
 from ipfs_cluster.cid import text as cid_text
-from ipfs_cluster.errors import ClusterError, DeadlineExceeded, InvalidArgument, NotPinned, PinModeError
+from ipfs_cluster.errors import ClusterError, DeadlineExceeded, InvalidArgument, NodeError, NotPinned, PinModeError
 from ipfs_cluster.model import PinMode
 from ipfs_cluster.ports import PinQuery
 from ipfs_cluster.tasks import alongside
@@ -88,6 +88,16 @@ class PinCommands:
                 return resolved, error
         return resolved, None
 
+    async def _here(self, cids: Sequence[Cid]) -> tuple[list[Cid], ClusterError | None]:
+        """With `offline`: those before the first whose root the home node does not have, and Kubo's error for it."""
+        for at, cid in enumerate(cids):
+            try:
+                if await self._cluster.views.get(cid) is None:
+                    await self._cluster.local_root(cid)
+            except NodeError as error:
+                return list(cids[:at]), NodeError(f"pin: {error}")
+        return list(cids), None
+
     # --- pin/add ---
 
     async def add(self, request: Request, params: Params, answer: Answer) -> None:
@@ -101,6 +111,9 @@ class PinCommands:
         try:
             async with asyncio.timeout(params.timeout) as deadline:
                 resolved, failure = await self._resolved(params.arguments)
+                if params.flag("offline"):
+                    resolved, absent = await self._here(resolved)
+                    failure = absent or failure
                 batch = [(cid, options) for cid in resolved]
                 call = await _whole(deadline, lambda: self._cluster.pin(batch, wait=wait))
                 if params.flag("progress"):
