@@ -269,12 +269,13 @@ def test_a_slow_client_holds_up_neither_collection_nor_pins(cluster: Service) ->
     def trickle() -> None:
         for percent in range(100):
             upload.send((percent + 1) / 100)
-            if gone.wait(0.1):
+            if gone.wait(0.25):
                 upload.send(1)
                 return
 
     with ThreadPoolExecutor() as pool:
         sender = pool.submit(trickle)
+        eventually(lambda: upload.sent > len(upload.body) * 0.04, "the client is at it")
         collected = pool.submit(cluster.rpc, "repo/gc", ("stream-errors", "true"))
         pinned = pool.submit(cluster.rpc, "pin/add", ("arg", wanted))
         freed = {json.loads(line)["Key"]["/"] for line in collected.result().text.splitlines()}

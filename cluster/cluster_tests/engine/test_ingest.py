@@ -122,13 +122,16 @@ async def test_too_few_nodes_is_an_error_before_a_byte_is_sent(world: World) -> 
     assert world.nodes[0].uploads == []
 
 
-async def test_a_root_is_told_when_it_is_durable_and_no_earlier(world: World) -> None:
+@pytest.mark.parametrize("nodes", [1, 3])
+async def test_a_root_is_told_when_it_is_durable_and_no_earlier(world: World, nodes: int) -> None:
+    del world.nodes[nodes:]
     cluster = await world.start()
     body = Body(1, open_end=True)
     async with cluster.add(upload(body)) as call:
         events = call.events()
         first = asyncio.ensure_future(anext(events))  # noqa: TID251 - awaited below
         await until(lambda: all(node.calls["add read"] for node in world.nodes), "all have read the first root")
+        await turns()
         assert await cluster.views.get(cid(1)) is None
         assert not first.done()
         body.send(2)
