@@ -167,11 +167,6 @@ class Tracker:
         operation = self._running.get(cid)
         return operation is not None and operation.unpin
 
-    async def idle(self, cid: Cid) -> None:
-        """Return when no attempt on this CID is in progress."""
-        while (operation := self._running.get(cid)) is not None and operation.task is not None:
-            await asyncio.wait([operation.task])
-
     # --- the loop ---
 
     async def run(self) -> None:

@@ -93,12 +93,6 @@ class Response:
         if size:
             yield [b"".join(rest)]
 
-    async def lines(self) -> AsyncIterator[bytes]:
-        """The same, one by one."""
-        async for lines in self.batches():
-            for line in lines:
-                yield line
-
     async def read(self) -> bytes:
         """The whole body, for small answers."""
         pieces = []

@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ipfs_cluster import Cluster, Line
-from ipfs_cluster.errors import ClusterError
-from ipfs_proxy.front.exchange import Command, Reply, Request
-from ipfs_proxy.rpc.ingest import Adding, node_query
-from ipfs_proxy.rpc.run import Answer, CidText, message_of
+from ipfs_proxy.front.exchange import Command, Request
+from ipfs_proxy.rpc.ingest import Adding, adding_command, node_query
+from ipfs_proxy.rpc.run import CidText
 from ipfs_proxy.wire import gojson, goxml
 from ipfs_proxy.wire.multipart import boundary_of
-from ipfs_proxy.wire.params import BadRequest, Option, Params, UnparsableTimeout, check_timeout, parse_params
+from ipfs_proxy.wire.params import Option, Params
 from ipfs_proxy.wire.roots import AddRoots, parsed
 
 OPTIONS = (
@@ -41,43 +40,29 @@ HOME_OPTIONS = frozenset({"to-files", "nocopy", "fscache"})
 XML_FIELDS = {"Name": "", "Hash": "", "Bytes": 0, "Size": "", "Mode": "", "Mtime": 0, "MtimeNsecs": 0}
 
 
-def relayed(query: str) -> bool:
-    """True for an add that pins nothing, or whose options are wrong: the daemon's own answer is the right one."""
-    try:
-        params = parse_params(query, (), OPTIONS)
-        check_timeout(params)
-    except (BadRequest, UnparsableTimeout):
-        return True
-    return params.flag("only-hash") or not params.flag("pin")
-
-
 def add_command(cluster: Cluster, server: Callable[[], str]) -> Command:
     """The table entry."""
 
-    async def handler(request: Request, reply: Reply) -> None:
-        params = parse_params(request.query, request.tail, OPTIONS)
-        answer = Answer(reply, params, server)
-        try:
-            show = CidText(params)
-        except ClusterError as error:
-            await answer.error(message_of(error))
-            return
+    def pins(params: Params) -> bool:
+        return params.flag("pin") and not params.flag("only-hash")
+
+    async def run(request: Request, params: Params, show: CidText, adding: Adding) -> None:
         roots = AddRoots(
             boundary_of(request.headers.get("content-type", "")),
             wrap=params.flag("wrap-with-directory"),
             directories=params.flag("silent"),
         )
-        await Adding(cluster, request, params, reply, answer).run(
+        await adding.run(
             "add",
             roots,
-            _Renderer(params, show, roots, answer.encoding),
+            _Renderer(params, show, roots, params.encoding),
             query=node_query(request, params, HIDING, pin="true"),
             replica_query=node_query(request, params, HIDING | HOME_OPTIONS, pin="true"),
             name=params.text("pin-name") or params.extra.get("name"),
             home_only=params.flag("nocopy") or params.flag("fscache") or params.text("to-files") is not None,
         )
 
-    return Command(handler, relayed)
+    return adding_command(cluster, server, OPTIONS, pins, run)
 
 
 class _Renderer:

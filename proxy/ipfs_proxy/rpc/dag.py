@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ipfs_cluster import Cluster, Line, Proof, Roots
-from ipfs_cluster.errors import ClusterError
-from ipfs_proxy.front.exchange import Command, Reply, Request
-from ipfs_proxy.rpc.ingest import Adding, node_query
-from ipfs_proxy.rpc.run import Answer, CidText, message_of
+from ipfs_proxy.front.exchange import Command, Request
+from ipfs_proxy.rpc.ingest import Adding, adding_command, node_query
+from ipfs_proxy.rpc.run import CidText
 from ipfs_proxy.wire import gojson, goxml
-from ipfs_proxy.wire.params import BadRequest, Option, Params, UnparsableTimeout, check_timeout, parse_params
+from ipfs_proxy.wire.params import Option, Params
 from ipfs_proxy.wire.roots import ImportRoots, PutRoots, parsed
 
 PUT = (Option("pin", bool),)
@@ -31,33 +30,15 @@ def adding_commands(cluster: Cluster, server: Callable[[], str]) -> Mapping[str,
     def entry(
         name: str, options: tuple[Option, ...], pins: Callable[[Params], bool], roots: Callable[[], Roots], show: Show
     ) -> Command:
-        def relayed(query: str) -> bool:
-            """What pins nothing, and what the daemon will refuse, is the daemon's to answer."""
-            try:
-                params = parse_params(query, (), options)
-                check_timeout(params)
-            except (BadRequest, UnparsableTimeout):
-                return True
-            return not pins(params)
-
-        async def handler(request: Request, reply: Reply) -> None:
-            params = parse_params(request.query, request.tail, options)
-            answer = Answer(reply, params, server)
-            try:
-                respell = CidText(params)
-            except ClusterError as error:
-                await answer.error(message_of(error))
-                return
-
+        async def run(request: Request, params: Params, respell: CidText, adding: Adding) -> None:
             def render(lines: Iterable[Line]) -> bytes:
                 return b"".join([show(line.value or {}, params, respell) for line in lines])
 
             fixed = {"pin-roots": "true", "stats": "true"} if name == "dag/import" else {"pin": "true"}
             query = node_query(request, params, {"silent"}, **fixed)
-            pin_name = params.extra.get("name")
-            await Adding(cluster, request, params, reply, answer).run(name, roots(), render, query=query, name=pin_name)
+            await adding.run(name, roots(), render, query=query, name=params.extra.get("name"))
 
-        return Command(handler, relayed)
+        return adding_command(cluster, server, options, pins, run)
 
     def pin(params: Params) -> bool:
         return params.flag("pin")

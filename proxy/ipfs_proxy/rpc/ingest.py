@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 from ipfs_cluster import Cluster, IngestCall, IngestRefused, Line, Roots, Upload
 from ipfs_cluster.errors import ClusterError, DeadlineExceeded
 from ipfs_cluster.model import PinMode
-from ipfs_proxy.front.exchange import Reply, Request
+from ipfs_proxy.front.exchange import Command, Reply, Request
 from ipfs_proxy.rpc.options import pin_options, wait_option
-from ipfs_proxy.rpc.run import TEXT_PLAIN, Answer, message_of
-from ipfs_proxy.wire.params import Params, parse_query
+from ipfs_proxy.rpc.run import TEXT_PLAIN, Answer, CidText, message_of
+from ipfs_proxy.wire.params import (
+    BadRequest,
+    Option,
+    Params,
+    UnparsableTimeout,
+    check_timeout,
+    parse_params,
+    parse_query,
+)
 
 CLUSTER_OPTIONS = frozenset(
     {"replication", "replication-min", "replication-max", "user-allocations", "expire-in", "expire-at", "origins"}
@@ -36,6 +44,38 @@ def node_query(request: Request, params: Params, drop: Collection[str], **fixed:
         (key, value) for key, value in parse_query(request.query) if key not in drop and not key.startswith("meta-")
     ]
     return urlencode([*pairs, *fixed.items(), ("encoding", "json")])
+
+
+def adding_command(
+    cluster: Cluster,
+    server: Callable[[], str],
+    options: Sequence[Option],
+    pins: Callable[[Params], bool],
+    run: Callable[[Request, Params, CidText, Adding], Awaitable[None]],
+) -> Command:
+    """A command table entry. pins: whether a request with these parameters is the cluster's; what pins nothing, and
+    what the daemon will refuse, is the daemon's to answer. run: adds with the given `Adding`.
+    """
+
+    def relayed(query: str) -> bool:
+        try:
+            params = parse_params(query, (), options)
+            check_timeout(params)
+        except (BadRequest, UnparsableTimeout):
+            return True
+        return not pins(params)
+
+    async def handler(request: Request, reply: Reply) -> None:
+        params = parse_params(request.query, request.tail, options)
+        answer = Answer(reply, params, server)
+        try:
+            show = CidText(params)
+        except ClusterError as error:
+            await answer.error(message_of(error))
+            return
+        await run(request, params, show, Adding(cluster, request, params, reply, answer))
+
+    return Command(handler, relayed)
 
 
 class Adding:
