@@ -6,7 +6,10 @@ its commit misses nothing. Watchers are held weakly: a request that is simply dr
 
 from __future__ import annotations
 
+import asyncio
 import weakref
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,6 +49,7 @@ class Hub:
 
     def __init__(self) -> None:
         self._watchers: dict[Cid, weakref.WeakSet[Watcher]] = {}
+        self._withdrawals: dict[Cid, asyncio.Event] = {}
 
     def subscribe(self, cid: Cid, watcher: Watcher) -> None:
         """Tell the watcher about this CID until it unsubscribes or is collected."""
@@ -84,3 +88,24 @@ class Hub:
         seen = {id(watcher): watcher for watchers in self._watchers.values() for watcher in watchers}
         for watcher in seen.values():
             watcher.peer_away(peer, message)
+
+    # --- entries that are given up ---
+
+    @asynccontextmanager
+    async def withdrawing(self, cid: Cid) -> AsyncIterator[None]:
+        """A request gives up its entry: inside, it asks whether anybody watches, and if not, removes it."""
+        await self.settled([cid])
+        over = self._withdrawals[cid] = asyncio.Event()
+        try:
+            yield
+        finally:
+            del self._withdrawals[cid]
+            over.set()
+
+    async def settled(self, cids: Iterable[Cid]) -> None:
+        """Return when none of these is being withdrawn. Who subscribes, waits for this and then reads an entry may rely
+        on it: whoever gives it up later finds the subscription.
+        """
+        for cid in cids:
+            while (over := self._withdrawals.get(cid)) is not None:
+                await over.wait()

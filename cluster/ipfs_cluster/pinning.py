@@ -41,6 +41,13 @@ class _GivingUp(Outcome):
     takers: list[PinCall] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _Promised(Outcome):
+    """Said by a request that is about to be answered, to all who watch: whoever created the entry keeps it now."""
+
+    revision: int = 0
+
+
 @dataclass(slots=True)
 class Ticket:
     """One argument of a request. created: there was no entry before, so giving up removes it again; it was created by
@@ -99,16 +106,21 @@ class PinCall:
 
     def notify(self, outcome: Outcome) -> None:
         """From the hub."""
-        if isinstance(outcome, _GivingUp):
-            outcome.takers.append(self)
         if not self._tickets:
+            if isinstance(outcome, _GivingUp):
+                outcome.takers.append(self)
             self._early.append(outcome)
             return
         ticket = self._tickets.get(outcome.cid)
         if ticket is None or outcome.unpin:
             return
         if isinstance(outcome, _GivingUp):
-            ticket.created |= ticket.pin.revision == outcome.revision
+            if ticket.pin.revision >= outcome.revision:
+                outcome.takers.append(self)
+                ticket.created = True
+            return
+        if isinstance(outcome, _Promised):
+            ticket.created &= ticket.pin.revision > outcome.revision
             return
         ticket.seen[outcome.peer] = outcome.progress
         match outcome.event:
@@ -167,6 +179,8 @@ class PinCall:
                 if verdict is Verdict.LOST:
                     await self.withdraw()
                     raise PinFailed(index, quorum.reason(self._home))
+            for cid, ticket in self._tickets.items():
+                self._hub.publish(_Promised(self._home, cid, Event.DONE, revision=ticket.pin.revision))
         finally:
             # Whoever is cancelled waits no longer: nobody may leave an entry to it.
             self.leave()
@@ -184,17 +198,20 @@ class PinCall:
         self.leave()
         removed = []
         for cid, ticket in self._tickets.items():
-            if not ticket.created or ticket.quorum.verdict() is Verdict.REACHED or self._taken_over(ticket):
+            if not ticket.created or ticket.quorum.verdict() is Verdict.REACHED:
                 continue
-            try:
-                await self._store.commit(
-                    [RemovePin(cid, ticket.pin.revision, ticket.pin.allocations or self._everyone)]
-                )
-            except Conflict:
-                continue
-            removed.append(cid)
+            async with self._hub.withdrawing(cid):
+                if not self._taken_over(ticket) and await self._removed(ticket.pin):
+                    removed.append(cid)
         if removed:
             self._on_withdrawn(removed)
+
+    async def _removed(self, pin: Pin) -> bool:
+        try:
+            await self._store.commit([RemovePin(pin.cid, pin.revision, pin.allocations or self._everyone)])
+        except Conflict:
+            return False
+        return True
 
     def _taken_over(self, ticket: Ticket) -> bool:
         question = _GivingUp(self._home, ticket.pin.cid, Event.DONE, revision=ticket.pin.revision)

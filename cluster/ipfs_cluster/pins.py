@@ -75,6 +75,10 @@ class Pins:
         call.watch(cids)
         return call
 
+    async def settled(self, cids: Iterable[Cid]) -> None:
+        """Until nobody is withdrawing these: what a call that listens reads now, it may rely on."""
+        await self._hub.settled(cids)
+
     def quorum(self, pin: Pin, wanting: Set[PeerId], wait: Wait | None) -> Quorum:
         """What a request for this entry waits for. wanting: the peers that do not hold it yet."""
         wait = wait or self._wait
@@ -131,6 +135,7 @@ class Pins:
     async def _commit_pins(self, options: dict[Cid, PinOptions], wait: Wait | None) -> dict[Cid, Ticket]:
         around = self.around()
         cids = list(options)
+        await self.settled(cids)
         existing, rows = await asyncio.gather(self._store.get_many(cids), self._store.work(cids))
         works = by_cid(rows)
         planned: dict[Cid, Pin] = {}

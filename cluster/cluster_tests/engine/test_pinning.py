@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
@@ -10,6 +11,7 @@ from cluster_tests.engine.conftest import RECURSIVE, World, cid, until
 from ipfs_cluster import Wait
 from ipfs_cluster.errors import NotEnoughPeers, NotPinned, PinFailed, PinModeError, StoreUnavailable
 from ipfs_cluster.model import NodePin, PinMode, PinOptions, TrackerStatus
+from ipfs_cluster.ports import RemovePin, Write
 from ipfs_cluster.removal import RemovalWatch
 
 NONE = PinOptions()
@@ -100,6 +102,69 @@ async def test_giving_up_keeps_a_pin_that_was_there_before_or_was_rewritten(worl
     await (await cluster.pin([(cid(2), PinOptions(name="mine"))], wait=Wait.ACCEPTED)).wait()
     await call.withdraw()
     assert await cluster.views.get(cid(2)) is not None
+
+
+async def test_giving_up_keeps_an_entry_that_somebody_was_promised_meanwhile(world: World) -> None:
+    cluster = await world.start(1, 3)
+    for number in (1, 2):
+        world.nodes[2].hold[cid(number)] = asyncio.Event()
+    calls = [await cluster.pin([(cid(number), NONE)], wait=Wait.ALL) for number in (1, 2)]
+    await (await cluster.pin([(cid(1), NONE)], wait=Wait.ACCEPTED)).wait()
+    await (await cluster.pin([(cid(2), NONE)], wait=Wait.MIN)).wait()
+    for number, call in enumerate(calls, 1):
+        await call.withdraw()
+        assert await cluster.views.get(cid(number)) is not None, "another request was told that it is pinned"
+
+
+async def test_a_promise_for_an_entry_that_is_gone_keeps_nothing_of_a_later_one(world: World) -> None:
+    cluster = await world.start()
+    hold_everywhere(world, 1)
+    first = await cluster.pin([(cid(1), NONE)], wait=Wait.ACCEPTED)
+    await cluster.unpin([(cid(1), True)])
+    second = await cluster.pin([(cid(1), NONE)])
+    await first.wait()
+    await second.withdraw()
+    assert await cluster.views.get(cid(1)) is None
+
+
+async def test_giving_up_leaves_the_entry_to_who_has_rewritten_it_and_still_waits(world: World) -> None:
+    cluster = await world.start()
+    hold_everywhere(world, 1)
+    first = await cluster.pin([(cid(1), NONE)])
+    second = await cluster.pin([(cid(1), PinOptions(name="mine"))])
+    await first.withdraw()
+    assert await cluster.views.get(cid(1)) is not None
+    await second.withdraw()
+    assert await cluster.views.get(cid(1)) is None, "all were told that it failed"
+
+
+async def test_nobody_relies_on_an_entry_that_is_being_given_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = await world.start()
+    hold_everywhere(world, 1)
+    call = await cluster.pin([(cid(1), NONE)])
+    assert world.store is not None
+    commit, removal, go = world.store.commit, asyncio.Event(), asyncio.Event()
+
+    async def slow_removal(writes: Sequence[Write]) -> int:
+        if isinstance(writes[0], RemovePin):
+            removal.set()
+            await go.wait()
+        return await commit(writes)
+
+    monkeypatch.setattr(world.store, "commit", slow_removal)
+
+    async def promised() -> None:
+        await removal.wait()
+        late = asyncio.ensure_future(cluster.pin([(cid(1), NONE)], wait=Wait.ACCEPTED))  # noqa: TID251 - awaited below
+        for _ in range(20):
+            await asyncio.sleep(0)
+        go.set()
+        await (await late).wait()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(call.withdraw())
+        group.create_task(promised())
+    assert await cluster.views.get(cid(1)) is not None, "the second request was told that it is pinned"
 
 
 async def test_who_stopped_waiting_or_waits_for_a_removal_is_left_nothing(world: World) -> None:

@@ -67,6 +67,7 @@ class RootCommit:
     async def _write(self, held: Mapping[Cid, frozenset[PeerId]]) -> dict[Cid, Ticket]:
         around = self._pins.around()
         cids = list(held)
+        await self._pins.settled(cids)
         existing = await self._store.get_many(cids)
         works = by_cid(await self._store.work(cids))
         writes: list[Write] = []
