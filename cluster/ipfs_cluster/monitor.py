@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from ipfs_cluster.errors import ClusterError, NodeError, NodeUnreachable
@@ -34,15 +34,30 @@ class MonitorSettings:
     tags: tuple[tuple[str, str], ...] = (("group", "default"),)
 
 
+Listener = Callable[[Mapping[str, Metric]], None]
+"""Is told all metrics of a peer when some of them changed."""
+
+
 @dataclass(slots=True)
 class PeerState:
-    """What is known of a peer's node now. error: why it cannot be used, empty while it can."""
+    """What is known of a peer's node now. error: why it cannot be used, empty while it can. metrics: changed by `put`
+    only, so that allocation, which keeps its peers in order, hears of every change.
+    """
 
     info: NodeInfo | None = None
     error: str = "not contacted yet"
     up: bool = False
     since: float = 0.0
     metrics: dict[str, Metric] = field(default_factory=dict)
+    listener: Listener | None = None
+
+    def put(self, *metrics: Metric) -> None:
+        """Take up measurements. What belongs together is put together: a new `freespace` settles what was promised to
+        the peer before, down to the `pinqueue` that comes with it.
+        """
+        self.metrics.update((metric.name, metric) for metric in metrics)
+        if self.listener is not None:
+            self.listener(self.metrics)
 
 
 class Monitor:
@@ -140,31 +155,19 @@ class Monitor:
         self._on_down(reason)
 
     def _measure(self, info: NodeInfo, free: int) -> None:
-        now = self._clock.time()
+        now, peer = self._clock.time(), self._peer
         ping = json.dumps({"peer_name": self._name, "ipfs_id": info.id, "ipfs_addresses": list(info.addresses)})
-        self._set("ping", ping, now + 2 * self._settings.ping_interval, now)
         expire = now + max(self._settings.metric_ttl, 2 * self._settings.ping_interval)
-        self._set("freespace", str(free), expire, now, weight=free, valid=free > 0)
-        for key, value in self._settings.tags:
-            self._set(f"tag:{key}", value, expire, now, partitionable=True)
+        self.state.put(
+            Metric("ping", peer, ping, now + 2 * self._settings.ping_interval, now),
+            Metric("freespace", peer, str(free), expire, now, weight=free, valid=free > 0),
+            *(Metric(f"tag:{key}", peer, tag, expire, now, partitionable=True) for key, tag in self._settings.tags),
+        )
 
     def count_pins(self, number: int, ttl: float) -> None:
         """The `numpin` metric: pins that the node was found to hold; good for `ttl` seconds."""
         now = self._clock.time()
-        self._set("numpin", str(number), now + ttl, now, weight=-number)
-
-    def _set(
-        self,
-        name: str,
-        value: str,
-        expire: float,
-        now: float,
-        *,
-        weight: int = 0,
-        partitionable: bool = False,
-        valid: bool = True,
-    ) -> None:
-        self.state.metrics[name] = Metric(name, self._peer, value, expire, now, weight, partitionable, valid)
+        self.state.put(Metric("numpin", self._peer, str(number), now + ttl, now, weight=-number))
 
     def _warn_version(self, info: NodeInfo) -> None:
         try:
