@@ -222,7 +222,10 @@ class PeerInfo:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One measurement of one peer. value: text as ipfs-cluster sends it; expire, received_at: unix seconds."""
+    """One measurement of one peer. value: text as ipfs-cluster sends it. expire, received_at: on the clock of this
+    process that never goes back (`Clock.monotonic`), so that a jump of the wall clock ages no measurement; who shows
+    them to people converts.
+    """
 
     name: str
     peer: PeerId
@@ -234,7 +237,9 @@ class Metric:
     valid: bool = True
 
     def usable(self, now: float) -> bool:
-        """True while the measurement counts: the peer sent a real value and its time to live has not passed."""
+        """True while the measurement counts: the peer sent a real value and its time to live has not passed. now:
+        monotonic, as `expire` is.
+        """
         return self.valid and now < self.expire
 
 

@@ -155,7 +155,7 @@ class Monitor:
         self._on_down(reason)
 
     def _measure(self, info: NodeInfo, free: int) -> None:
-        now, peer = self._clock.time(), self._peer
+        now, peer = self._clock.monotonic(), self._peer
         ping = json.dumps({"peer_name": self._name, "ipfs_id": info.id, "ipfs_addresses": list(info.addresses)})
         expire = now + max(self._settings.metric_ttl, 2 * self._settings.ping_interval)
         self.state.put(
@@ -166,7 +166,7 @@ class Monitor:
 
     def count_pins(self, number: int, ttl: float) -> None:
         """The `numpin` metric: pins that the node was found to hold; good for `ttl` seconds."""
-        now = self._clock.time()
+        now = self._clock.monotonic()
         self.state.put(Metric("numpin", self._peer, str(number), now + ttl, now, weight=-number))
 
     def _warn_version(self, info: NodeInfo) -> None:

@@ -45,7 +45,8 @@ class Pins:
 
     def around(self) -> Surroundings:
         """The cluster as it is now."""
-        return Surroundings(tuple(self._peers), self._metrics, self._clock.time(), self._clock.jitter, self._defaults)
+        now, steady = self._clock.time(), self._clock.monotonic()
+        return Surroundings(tuple(self._peers), self._metrics, now, steady, self._clock.jitter, self._defaults)
 
     def _metrics(self) -> dict[str, dict[PeerId, Metric]]:
         metrics: dict[str, dict[PeerId, Metric]] = {}

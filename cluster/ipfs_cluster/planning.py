@@ -37,12 +37,14 @@ class Defaults:
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """The cluster at the moment of a decision. peers: all that are known. metrics: gathers them, for the pins that
-    need any. tie: spreads equals over peers.
+    need any. now: unix seconds; steady: the same moment on the monotonic clock, by which metrics expire. tie: spreads
+    equals over peers.
     """
 
     peers: tuple[PeerId, ...]
     metrics: Callable[[], Metrics]
     now: float
+    steady: float
     tie: Callable[[], float]
     defaults: Defaults
 
@@ -172,7 +174,7 @@ def _allocated(
         maximum,
         peers=peers,
         metrics=around.metrics(),
-        now=around.now,
+        now=around.steady,
         allocate_by=around.defaults.allocate_by,
         current=current,
         preferred=options.user_allocations,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cluster_tests.engine.conftest import RECURSIVE, World, cid, until
+from ipfs_cluster import Wait
 from ipfs_cluster.model import ClaimKind, NodePin, PeerId, PinOptions, TrackerStatus
 from ipfs_cluster.ports import PutClaim
 
@@ -146,4 +147,12 @@ async def test_a_comparison_counts_the_pins_of_a_node(world: World) -> None:
     await world.peers[1].reconcile_now()
     metric = world.peers[1].state.metrics["numpin"]
     assert metric.value == "3", "and the empty block"
-    assert metric.usable(world.clock.time())
+    assert metric.usable(world.clock.monotonic())
+
+
+async def test_a_jump_of_the_wall_clock_makes_no_peer_unfit(world: World) -> None:
+    cluster = await world.start(2, 2)
+    for seconds in (10**8, -(2 * 10**8)):
+        world.clock.jump(seconds)
+        (pin,) = (await cluster.pin([(cid(abs(seconds)), NONE)], wait=Wait.ACCEPTED)).pins
+        assert pin.allocations == ("peer0", "peer1")
