@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from ipfs_cluster.adopt import adopt
 from ipfs_cluster.cid import Cid
+from ipfs_cluster.counters import PinsetCounters
 from ipfs_cluster.gc import Collected, collect
 from ipfs_cluster.hops import loop_message
 from ipfs_cluster.hub import Hub
@@ -101,6 +102,16 @@ class Cluster:
     async def _peer_up(self, peer: LocalPeer) -> None:
         self._mesh_due.set()
         log.info("peer %s: node %s is up", peer.name, peer.state.info.id if peer.state.info else "?")
+
+    @property
+    def counters(self) -> PinsetCounters:
+        """Entries that came and went, by what brought and took them."""
+        return self._pins.counters
+
+    @property
+    def waiting(self) -> int:
+        """CIDs that requests wait for now."""
+        return self._hub.waiting
 
     @property
     def services(self) -> tuple[str, ...]:

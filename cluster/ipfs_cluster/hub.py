@@ -64,6 +64,11 @@ class Hub:
         if not watchers:
             del self._watchers[cid]
 
+    @property
+    def waiting(self) -> int:
+        """CIDs that somebody waits for."""
+        return sum(1 for watchers in self._watchers.values() if watchers)
+
     def watched(self, cid: Cid) -> bool:
         """True while anybody waits for this CID."""
         return bool(self._watchers.get(cid))

@@ -11,6 +11,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence, Set
 
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.core.quorum import Quorum, required_peers
+from ipfs_cluster.counters import PinsetCounters
 from ipfs_cluster.errors import ClusterError, Conflict, InvalidArgument, NotEnoughPeers, NotPinned, PinModeError
 from ipfs_cluster.expiry import Expiry
 from ipfs_cluster.hub import Hub
@@ -39,6 +40,7 @@ class Pins:
         (self._home,) = [peer for peer in peers.values() if peer.home]
         self._defaults = defaults
         self._wait = wait
+        self.counters = PinsetCounters()
         self.expiry = Expiry(store, clock, self._expired)
 
     # --- what decisions are made of ---
@@ -71,7 +73,7 @@ class Pins:
             self._home.id,
             tuple(self._peers),
             lambda peer, cid: self._peers[peer].tracker.progress(cid),
-            lambda removed: self.wake(cancelled=removed),
+            self._withdrawn,
         )
         call.watch(cids)
         return call
@@ -79,6 +81,10 @@ class Pins:
     async def settled(self, cids: Iterable[Cid]) -> None:
         """Until nobody is withdrawing these: what a call that listens reads now, it may rely on."""
         await self._hub.settled(cids)
+
+    def _withdrawn(self, removed: Sequence[Cid]) -> None:
+        self.counters.withdrawn += len(removed)
+        self.wake(cancelled=removed)
 
     def quorum(self, pin: Pin, wanting: Set[PeerId], wait: Wait | None) -> Quorum:
         """What a request for this entry waits for. wanting: the peers that do not hold it yet."""
@@ -106,6 +112,7 @@ class Pins:
         except BaseException:
             call.leave()
             raise
+        self.counters.pinned += len(options)
         return call
 
     async def _commit_unseen(self, options: dict[Cid, PinOptions], wait: Wait | None) -> dict[Cid, Ticket] | None:
@@ -186,6 +193,7 @@ class Pins:
             await self._store.commit([RemovePin(pin.cid, pin.revision, pin.allocations or tuple(self._peers))])
         except Conflict:
             return  # rewritten just now, perhaps with a later expiry: the next round sees it
+        self.counters.expired += 1
         self._hub.removed(pin.cid)
         self.wake(cancelled=[pin.cid])
 
@@ -219,6 +227,7 @@ class Pins:
                 await self._store.commit([RemovePin(cid, pin.revision, pin.allocations or tuple(self._peers))])
             except Conflict:
                 continue
+            self.counters.removed += 1
             self._hub.removed(cid)
             self.wake(cancelled=[cid])
             return

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from ipfs_cluster.cid import Cid, parse
+from ipfs_cluster.counters import StoreCounters
 from ipfs_cluster.model import (
     ClaimKind,
     NodeInfo,
@@ -408,6 +409,29 @@ class Change:
     pin: Pin | None
 
 
+@dataclass(frozen=True, slots=True)
+class QueueFigures:
+    """Rows of one status on one peer, at least one. oldest: the earliest `since`."""
+
+    rows: int
+    oldest: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFigures:
+    """How much a store holds. foreign, orphans: records of each peer that has any. file, log: bytes on disk, of the
+    data and of what waits to be moved there; 0 where there is no such thing.
+    """
+
+    pins: int
+    revision: int
+    queues: Mapping[tuple[PeerId, TrackerStatus], QueueFigures]
+    foreign: Mapping[PeerId, int]
+    orphans: Mapping[PeerId, int]
+    file: int = 0
+    log: int = 0
+
+
 class Scan(Protocol):
     """A comparison of what one node holds with what the store wants there, by a temporary table.
 
@@ -450,7 +474,11 @@ class Store(Protocol):
     iterator's pages are each a consistent moment, the whole is not: an entry that is there all the time comes once,
     one that is removed and pinned again in between may come twice. Reads never block writes. All calls but `open`
     raise StoreUnavailable when the store is closed, full or broken; reads go on while the disk is full.
+
+    counters: of this object's life; they are kept when it is closed.
     """
+
+    counters: StoreCounters
 
     async def open(self) -> None:
         """Open or create; a second call without `close` between is an error. Raises StoreUnusable."""
@@ -541,6 +569,10 @@ class Store(Protocol):
 
     async def work_counts(self) -> dict[tuple[PeerId, TrackerStatus], int]:
         """How many rows have each status on each peer; no zeros."""
+        ...
+
+    async def figures(self) -> StoreFigures:
+        """Everything counted, from one moment. Takes time that grows with the store: ask seldom."""
         ...
 
     async def claims(self, owner: str | None = None) -> list[PutClaim]:

@@ -57,6 +57,7 @@ class RootCommit:
             except Conflict:
                 continue
             self._call = call
+            self._pins.counters.added += len(held)
             self._pins.wake()
             call.begin(tickets)
             await call.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -9,7 +10,8 @@ from typing import TypeVar
 
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.cid import text as cid_text
-from ipfs_cluster.errors import Compacted, StoreUnavailable
+from ipfs_cluster.counters import StoreCounters
+from ipfs_cluster.errors import Compacted, Conflict, StoreUnavailable
 from ipfs_cluster.model import WANTS_PIN, WANTS_UNPIN, NodePin, PeerId, Pin, PinMode, PinType, TrackerStatus, Work
 from ipfs_cluster.ports import (
     Change,
@@ -19,6 +21,8 @@ from ipfs_cluster.ports import (
     PeerRecord,
     PinQuery,
     PutClaim,
+    QueueFigures,
+    StoreFigures,
     Write,
 )
 from ipfs_cluster.stores.checks import PAGE, REMOVALS_KEPT, check_writes
@@ -33,6 +37,7 @@ class MemoryStore:
     """Implements `ipfs_cluster.ports.Store`. removals_kept: how many removed CIDs the change feed remembers."""
 
     def __init__(self, clock: Clock, *, removals_kept: int = REMOVALS_KEPT) -> None:
+        self.counters = StoreCounters()
         self._clock = clock
         self._removals_kept = removals_kept
         self._state = State()
@@ -57,13 +62,19 @@ class MemoryStore:
     async def commit(self, writes: Sequence[Write]) -> int:
         check_writes(writes)
         draft = self._ready().copy()
-        draft.apply(writes, self._clock.time())
+        try:
+            draft.apply(writes, self._clock.time())
+        except Conflict:
+            self.counters.conflicts += 1
+            raise
         draft.forget_removals(self._removals_kept)
         self._adopt(draft)
         return draft.revision
 
     def _adopt(self, draft: State) -> None:
         self._state = draft
+        self.counters.durable.observe(0.0)
+        self.counters.groups.observe(1)
         for scan in self._scans:
             scan.touched.update(cid for peer, cid in draft.touched if peer in (None, scan.peer))
 
@@ -186,6 +197,18 @@ class MemoryStore:
         for row in self._ready().rows.values():
             counts[row.peer, row.status] = counts.get((row.peer, row.status), 0) + 1
         return counts
+
+    async def figures(self) -> StoreFigures:
+        state = self._ready()
+        since: dict[tuple[PeerId, TrackerStatus], list[float]] = {}
+        for row in state.rows.values():
+            since.setdefault((row.peer, row.status), []).append(row.since)
+        queues = {key: QueueFigures(len(times), min(times)) for key, times in since.items()}
+        strangers = Counter((record.peer, record.orphan) for record in state.foreign.values())
+        foreign, orphans = (
+            {peer: number for (peer, kind), number in strangers.items() if kind is orphan} for orphan in (False, True)
+        )
+        return StoreFigures(len(state.entries), state.revision, queues, foreign, orphans)
 
     # --- claims, pending, peers, foreign ---
 

@@ -22,6 +22,7 @@ from ipfs_cluster.model import Pin, PinType
 from ipfs_cluster.ports import Change, ListedPin, PinQuery, PutPin, RecordForeign, RemovePin, Store
 from ipfs_cluster.testing.fake_clock import FakeClock
 from ipfs_cluster.testing.store_contract_claims import ClaimContract, ForeignContract, PendingContract
+from ipfs_cluster.testing.store_contract_figures import FiguresContract
 from ipfs_cluster.testing.store_contract_scan import ScanContract
 from ipfs_cluster.testing.store_contract_work import WorkContract
 from ipfs_cluster.testing.store_values import (
@@ -355,6 +356,7 @@ class FeedContract:
 
 class StoreContract(
     EntryContract,
+    FiguresContract,
     ListingContract,
     FeedContract,
     WorkContract,

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING
 
 from ipfs_cluster.hops import SERVICES
+from ipfs_proxy.front.counters import ERROR, OK, outcome_of
 from ipfs_proxy.front.exchange import BodyError, Command, Request
 from ipfs_proxy.front.http1 import response_head
 from ipfs_proxy.wire import gojson
@@ -33,6 +34,7 @@ class CommandExchange:
 
     def __init__(self, server: Server, client: ClientConnection, plan: Plan, command: Command) -> None:
         self.body = plan.head.body()
+        self.outcome = OK
         self.started = False
         self._server = server
         self._client = client
@@ -59,7 +61,9 @@ class CommandExchange:
         content: list[bytes] = []
         used = self.body.take(data, start, content)
         self._pieces.extend(content)
-        self._size += sum(map(len, content))
+        size = sum(map(len, content))
+        self._size += size
+        self._server.counters.to_commands += size
         self._arrived.set()
         if self._size > BODY_LIMIT:
             self._client.stop_reading()
@@ -132,6 +136,7 @@ class CommandExchange:
         if self._close and not self._plan.head.http10:
             tail["Connection"] = "close"
         self.started = True
+        self.outcome = outcome_of(status)
         self._server.first_byte(self._client, self._plan)
         head = response_head(status, fields, {**tail, **framing})
         self._client.write(head.replace(b"HTTP/1.1", b"HTTP/1.0", 1) if self._plan.head.http10 else head)
@@ -139,6 +144,7 @@ class CommandExchange:
     async def write(self, data: bytes) -> None:
         if not data or self._over:
             return
+        self._server.counters.from_commands += len(data)
         self._client.write(data if self._plan.head.http10 else b"%x\r\n%b\r\n" % (len(data), data))
         await self._writable.wait()
 
@@ -148,12 +154,12 @@ class CommandExchange:
     async def fail(self, message: str) -> None:
         if self._over:
             return
-        self._server.failures += 1
         if not self.started:
             await self.start_reply(500)
             await self.write(error_object(message) + b"\n")
             await self.finish()
             return
+        self.outcome = ERROR
         if SEES_TRAILERS.search(self._plan.head.headers.get("user-agent", "")) and not self._plan.head.http10:
             line = _CONTROL.sub(" ", message)
             self._end(f"0\r\nX-Stream-Error: {line}\r\n\r\n".encode("utf-8", "replace"))
@@ -161,10 +167,11 @@ class CommandExchange:
         if self._json:
             await self.write(error_object(message) + b"\n")
         self._over = True
-        self._client.cut()
+        self._client.cut(self.outcome)
 
     async def respond(self, status: int, body: bytes, *, headers: Mapping[str, str]) -> None:
         self._head(status, dict(headers), {"Content-Length": str(len(body))})
+        self._server.counters.from_commands += len(body)
         self._end(body)
 
     def _end(self, last: bytes) -> None:

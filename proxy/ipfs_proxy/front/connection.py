@@ -8,6 +8,7 @@ import struct
 from typing import TYPE_CHECKING, Protocol, cast
 
 from ipfs_cluster.http1 import BodyReader
+from ipfs_proxy.front.counters import CUT, LEFT, RouteStats
 from ipfs_proxy.front.http1 import ProtocolError, find_head
 
 if TYPE_CHECKING:
@@ -23,9 +24,10 @@ _TCP_GONE = frozenset({0, 7, 8, 9, 10, 11})  # states after the other side's FIN
 
 
 class Exchange(Protocol):
-    """What is done with the current request."""
+    """What is done with the current request. outcome: how it ended, once the response is complete."""
 
     body: BodyReader
+    outcome: int
 
     def start(self) -> None: ...
 
@@ -51,6 +53,7 @@ class ClientConnection(asyncio.Protocol):
         self.server = server
         self.since = server.now
         self.begun = 0.0
+        self.stats: RouteStats | None = None
         self.exchange: Exchange | None = None
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
@@ -119,7 +122,16 @@ class ClientConnection(asyncio.Protocol):
     def _give_up(self) -> None:
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
+            self._count(LEFT)
             exchange.gone()
+
+    def _count(self, outcome: int) -> None:
+        """Once for each exchange, where it ends."""
+        stats = self.stats
+        if stats is not None:
+            stats.ended[outcome] += 1
+            if stats.durations is not None:
+                stats.durations[outcome].observe(self.server.time() - self.begun)
 
     def pause_writing(self) -> None:
         self._writable = False
@@ -156,6 +168,7 @@ class ClientConnection(asyncio.Protocol):
         exchange, self.exchange = self.exchange, None
         if exchange is None:
             return
+        self._count(exchange.outcome)
         self.since = self.server.now
         if not exchange.body.complete:
             self._linger()
@@ -166,9 +179,11 @@ class ClientConnection(asyncio.Protocol):
         else:
             self.transport.close()
 
-    def cut(self) -> None:
+    def cut(self, outcome: int = CUT) -> None:
         """End the connection without completing the response: what was sent arrives, then it visibly breaks."""
-        self.exchange = None
+        if self.exchange is not None:
+            self.exchange = None
+            self._count(outcome)
         self.transport.close()
 
     # --- requests ---
@@ -217,10 +232,11 @@ class ClientConnection(asyncio.Protocol):
         """Answer garbage as Go does, and close; the daemon never sees it."""
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
+            self._count(CUT)
             exchange.gone()
             self.transport.close()
             return
-        self.server.refused += 1
+        self.server.counters.garbage += 1
         text = f"400 Bad Request: {error}".encode("latin-1", "replace")
         self.write(
             b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n" + text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ipfs_cluster.http1 import HEAD_LIMIT, BodyReader, Cut, ProtocolError
+from ipfs_proxy.front.counters import ERROR
 from ipfs_proxy.front.upstream import UpstreamConnection
 
 if TYPE_CHECKING:
@@ -34,10 +35,12 @@ class RelayExchange:
         "_up",
         "_waiting",
         "body",
+        "outcome",
     )
 
     def __init__(self, server: Server, client: ClientConnection, plan: Plan) -> None:
         self.body = NO_BODY if plan.head.length == 0 else plan.head.body()
+        self.outcome = ERROR
         self._server = server
         self._client = client
         self._plan = plan
@@ -70,6 +73,7 @@ class RelayExchange:
         elif used > start:
             piece = data if start == 0 and used == len(data) else data[start:used]
             self._replay = None
+            self._server.counters.to_daemon += used - start
             self._up.transport.write(piece)
         return used
 
@@ -113,6 +117,7 @@ class RelayExchange:
         request = self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
         self._waiting = []
         self._replay = request if self.body.complete and len(request) <= REPLAY_LIMIT and not up.fresh else None
+        self._server.counters.to_daemon += len(request)
         up.transport.write(request)
         self._client.go_on_reading()
 
@@ -129,6 +134,7 @@ class RelayExchange:
             return
         if self._response is None:
             if self._replay is not None and not self._head_bytes:
+                self._server.counters.replaced += 1
                 self._waiting = [self._replay]
                 self._replay = None
                 self._connect()
@@ -144,6 +150,7 @@ class RelayExchange:
             self._finish(keep=False)
 
     def upstream_data(self, data: bytes) -> None:
+        self._server.counters.from_daemon += len(data)
         try:
             if self._response is None:
                 self._take_head(data)
@@ -171,6 +178,7 @@ class RelayExchange:
             data = data[end:]
         self._head_bytes = b"."
         self._replay = None
+        self.outcome = head.outcome
         request = self._plan.head
         self._reusable = head.reusable and not request.http10
         bodiless = request.method == "HEAD"
@@ -214,7 +222,7 @@ class RelayExchange:
 
     def _daemon_down(self, reason: str) -> None:
         self._ended = True
-        self._server.upstream_failures += 1
+        self._server.counters.unreachable += 1
         message = f"the IPFS daemon at {self._server.pool.upstream.host_header} cannot be reached: {reason}"
         keep = self._server.write_error(self._client, self._plan, message, complete=self.body.complete)
         self._client.done(keep=keep)

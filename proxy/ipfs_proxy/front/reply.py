@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ipfs_proxy.front.counters import outcome_of
 from ipfs_proxy.front.http1 import response_head
 from ipfs_proxy.front.policy import Refuse
 
@@ -17,6 +18,7 @@ class FixedExchange:
 
     def __init__(self, server: Server, client: ClientConnection, plan: Plan, answer: Refuse) -> None:
         self.body = plan.head.body()
+        self.outcome = outcome_of(answer.status)
         self._server = server
         self._client = client
         self._plan = plan

@@ -6,6 +6,7 @@ import re
 
 from ipfs_cluster.hops import SERVICES
 from ipfs_cluster.http1 import BodyReader, ProtocolError, keeps_alive, parse_response_head, response_body
+from ipfs_proxy.front.counters import outcome_of
 
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "proxy-connection", "upgrade"})
 _CHUNK_HEAD = re.compile(rb"([1-9A-Fa-f][0-9A-Fa-f]{0,7})\r\n")
@@ -17,7 +18,7 @@ ALLOW_ORIGIN = frozenset({"access-control-allow-origin"})
 class ResponsePlan:
     """A parsed response head. reusable: the daemon keeps its connection after it."""
 
-    __slots__ = ("_chunked", "_closing", "_length", "_plain", "reusable", "status", "until_close")
+    __slots__ = ("_chunked", "_closing", "_length", "_plain", "outcome", "reusable", "status", "until_close")
 
     def __init__(self, head_bytes: bytes) -> None:
         """Raises ProtocolError."""
@@ -25,6 +26,7 @@ class ResponsePlan:
         if head is None or head.size != len(head_bytes):
             raise ProtocolError("bad response head")
         self.status = head.status
+        self.outcome = outcome_of(head.status)
         self.reusable = keeps_alive(head)
         body = response_body(head, "POST")
         self._chunked, self._length, self.until_close = body.chunked, body.length, body.until_close

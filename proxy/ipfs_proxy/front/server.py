@@ -10,12 +10,13 @@ import stat
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ipfs_cluster.hops import HOPS, listed, loop_message
 from ipfs_cluster.tasks import TaskSet
 from ipfs_proxy.front.command import EXPOSED, CommandExchange, error_object
 from ipfs_proxy.front.connection import ClientConnection, Exchange
+from ipfs_proxy.front.counters import FIRST_BYTE, FrontCounters, RouteStats
 from ipfs_proxy.front.exchange import Command
 from ipfs_proxy.front.http1 import RequestHead, date_header, parse_request_head, response_head
 from ipfs_proxy.front.policy import PLAIN, Pass, Policy, Refuse
@@ -32,7 +33,6 @@ MEMO_SIZE = 1024
 MEMO_HEAD = 2048
 API = "/api/"
 TICK = 1.0
-BUCKETS = (0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0)
 BROWSER_HEADERS = frozenset({"origin", "referer"})
 DROPPED_HEADERS = frozenset(
     {"connection", "keep-alive", "proxy-connection", "upgrade", "http2-settings", "te", "trailer", "host"}
@@ -57,21 +57,13 @@ class Limits:
     idle_time: float = 120.0
 
 
-@dataclass(slots=True)
-class RouteStats:
-    """Plain counters of one route; seconds to the first byte in the buckets of `BUCKETS` and above."""
-
-    requests: int = 0
-    seconds: float = 0.0
-    buckets: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
-
-
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What is done with one request head; equal heads share it. from_service: a service of this kind asks."""
 
     head: RequestHead
     route: Route
+    stats: RouteStats
     refuse: Refuse | None
     allow_origin: str
     upstream_head: bytes
@@ -100,10 +92,7 @@ class Server:
         self.server_header = server_header
         self.tasks = TaskSet()
         self.pool = UpstreamPool(upstream, self.tasks)
-        self.stats: dict[str, RouteStats] = {}
-        self.refused = 0
-        self.failures = 0
-        self.upstream_failures = 0
+        self.counters = FrontCounters.of(commands)
         self.draining = False
         self.now = 0.0
         self._listeners = listeners
@@ -114,7 +103,7 @@ class Server:
         self._service = service
         self._services = services
         self._clock = clock
-        self._time: Callable[[], float] = time.monotonic  # the loop's, once there is one
+        self.time: Callable[[], float] = time.monotonic  # the loop's, once there is one
         self._servers: list[asyncio.Server] = []
         self._connections: set[ClientConnection] = set()
         self._plans: dict[bytes, Plan] = {}
@@ -127,7 +116,7 @@ class Server:
     async def start(self) -> None:
         """Listen. Raises OSError when an address cannot be had; then nothing listens."""
         loop = asyncio.get_running_loop()
-        self._time = loop.time
+        self.time = loop.time
         self.now = loop.time()
         try:
             for listen in self._listeners:
@@ -149,6 +138,11 @@ class Server:
             os.chmod(listen.unix, 0o660)
             return server
         return await loop.create_server(factory, listen.host, listen.port, backlog=1024, reuse_address=True)
+
+    @property
+    def open_connections(self) -> int:
+        """Clients that are connected now."""
+        return len(self._connections)
 
     @property
     def addresses(self) -> list[tuple[str, int] | str]:
@@ -202,7 +196,9 @@ class Server:
     def joined(self, connection: ClientConnection) -> None:
         """A client connected."""
         self._connections.add(connection)
+        self.counters.connections += 1
         if len(self._connections) > self._limits.connections or self.draining:
+            self.counters.turned_away += 1
             connection.transport.abort()
 
     def left(self, connection: ClientConnection) -> None:
@@ -221,7 +217,9 @@ class Server:
 
     def exchange(self, client: ClientConnection, plan: Plan) -> Exchange:
         """The exchange for a planned request."""
-        client.begun = self._time()
+        client.begun = self.time()
+        client.stats = stats = plan.stats
+        stats.begun += 1
         if plan.refuse is not None:
             return FixedExchange(self, client, plan, plan.refuse)
         if plan.route.kind is Kind.COMMAND:
@@ -229,14 +227,11 @@ class Server:
         return RelayExchange(self, client, plan)
 
     def first_byte(self, client: ClientConnection, plan: Plan) -> None:
-        """Count a request, and its seconds so far, when its answer begins."""
-        stats = self.stats.get(plan.route.name)
-        if stats is None:
-            stats = self.stats[plan.route.name] = RouteStats()
-        seconds = self._time() - client.begun
-        stats.requests += 1
-        stats.seconds += seconds
-        stats.buckets[bisect_left(BUCKETS, seconds)] += 1
+        """The seconds until an answer begins. `Histogram.observe`, spelled out: every relayed request passes here."""
+        seconds = self.time() - client.begun
+        first = plan.stats.first_byte
+        first.counts[bisect_left(FIRST_BYTE, seconds)] += 1
+        first.sum += seconds
 
     def date(self) -> str:
         """The Date header of now."""
@@ -299,22 +294,23 @@ class Server:
 
     def _make_plan(self, head: RequestHead) -> Plan:
         found = route(head.method, head.path, head.query, self._commands)
+        stats = self.counters.routes[found.name]
         # The daemon protects its commands, and so do we; pages like /webui are there for browsers.
         api = found.path.startswith(API)
         verdict = self._policy.check(head.method, head.headers) if api else PLAIN
         if head.headers.get("expect") and not head.expects_continue:
             verdict = Refuse(417, {}, b"")
         if isinstance(verdict, Refuse):
-            return Plan(head, found, verdict, "", b"")
+            return Plan(head, found, stats, verdict, "", b"")
         hops = listed(head.headers.get(HOPS.lower(), ""))
         if self._service and self._service in hops:
-            return Plan(head, found, self._loop(hops), "", b"")
+            return Plan(head, found, stats, self._loop(hops), "", b"")
         if found.kind is Kind.REDIRECT:
-            return Plan(head, found, Refuse(307, {"Location": found.location}, b""), "", b"")
+            return Plan(head, found, stats, Refuse(307, {"Location": found.location}, b""), "", b"")
         if found.kind is Kind.COMMAND and (self._commands[found.name].relayed(head.query) or self._mismatch(head)):
             found = Route(Kind.RELAY, found.name, found.path)
         upstream = b"" if found.kind is Kind.COMMAND else self._upstream_head(head, verdict, hops)
-        return Plan(head, found, None, verdict.allow_origin, upstream, bool(hops))
+        return Plan(head, found, stats, None, verdict.allow_origin, upstream, bool(hops))
 
     def _mismatch(self, head: RequestHead) -> bool:
         """A client that names another version of Kubo than the daemon's: refused by the daemon, in its own words."""

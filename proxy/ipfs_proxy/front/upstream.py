@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -47,13 +46,14 @@ class User(Protocol):
 class UpstreamConnection(asyncio.Protocol):
     """One connection to the daemon."""
 
-    def __init__(self, on_lost: Callable[[UpstreamConnection], None]) -> None:
+    def __init__(self, pool: UpstreamPool) -> None:
         self.user: User | None = None
         self.fresh = True
         self._transport: asyncio.Transport | None = None
-        self._on_lost = on_lost
+        self._pool = pool
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._pool.opened += 1
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one by interface, not by class
         self._transport.set_write_buffer_limits(WRITE_BUFFER)
 
@@ -79,7 +79,7 @@ class UpstreamConnection(asyncio.Protocol):
             self.user.upstream_resume()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._on_lost(self)
+        self._pool.lost(self)
         if exc is not None and self.user is not None and (rest := _unread(self.transport)):
             # A write failed, and with it went what the daemon had answered before it closed.
             self.user.upstream_data(rest)
@@ -89,16 +89,26 @@ class UpstreamConnection(asyncio.Protocol):
 
 
 class UpstreamPool:
-    """Idle connections, the most recently used first; `spare` of them are opened ahead for the next newcomers."""
+    """Idle connections, the most recently used first; `spare` of them are opened ahead for the next newcomers.
+
+    opened, closed: connections so far.
+    """
 
     def __init__(self, upstream: Upstream, tasks: TaskSet, *, idle: int = 64, spare: int = 2) -> None:
         self.upstream = upstream
+        self.opened = 0
+        self.closed = 0
         self._tasks = tasks
         self._most = idle
         self._spare = spare
         self._idle: list[UpstreamConnection] = []
         self._opening = 0
         self._closed = False
+
+    @property
+    def idle(self) -> int:
+        """Connections that nobody uses."""
+        return len(self._idle)
 
     def take(self) -> UpstreamConnection | None:
         """An idle connection, or None: then `open` one."""
@@ -126,7 +136,7 @@ class UpstreamPool:
         where = self.upstream
 
         def factory() -> UpstreamConnection:
-            return UpstreamConnection(self._forget)
+            return UpstreamConnection(self)
 
         async with asyncio.timeout(CONNECT_TIMEOUT):
             if where.unix:
@@ -139,7 +149,9 @@ class UpstreamPool:
         while self._idle:
             self._idle.pop().transport.close()
 
-    def _forget(self, connection: UpstreamConnection) -> None:
+    def lost(self, connection: UpstreamConnection) -> None:
+        """A connection is gone, whoever used it."""
+        self.closed += 1
         if connection.user is None and connection in self._idle:
             self._idle.remove(connection)
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from ipfs_proxy.front.counters import OUTCOMES
 from ipfs_proxy.front.exchange import BodyError, Command, Reply, Request
 from proxy_tests.front.wires import DATE, Door, Doors, Wire, flood, get, ok, post, settle, turns_until
 
@@ -85,7 +86,7 @@ async def test_the_head_is_kubos(door: Doors) -> None:
         "",
     ]
     assert await client.take(5) == b"0\r\n\r\n"
-    assert here.server.stats["run"].requests == 1
+    assert here.server.counters.routes["run"].first_byte.count == 1
 
 
 async def test_commands_and_relayed_requests_take_turns_on_a_connection(door: Doors) -> None:
@@ -290,7 +291,7 @@ async def test_go_clients_get_the_trailer_and_a_whole_body(door: Doors, agent: s
         assert (await client.head()).startswith(b"HTTP/1.1 200 OK\r\n")
         end = chunk(b"{}\n") + b'0\r\nX-Stream-Error: it "broke"\r\n\r\n'
         assert await client.take(len(end)) == end
-    assert here.server.failures == 2
+    assert here.server.counters.routes["run"].ended[OUTCOMES.index("error")] == 2
 
 
 @pytest.mark.parametrize("lines", [(), ("User-Agent: node",), ("User-Agent: python-requests/2",)])

@@ -150,7 +150,7 @@ async def test_a_pooled_connection_that_dies_unused_is_replaced_once(door: Doors
     assert await second.take(len(body)) == body
     second.send(ok(b"second"))
     assert (await client.answer())[2] == b"second"
-    assert here.server.upstream_failures == 0
+    assert here.server.counters.unreachable == 0
 
 
 async def test_but_only_once(door: Doors) -> None:
@@ -161,7 +161,7 @@ async def test_but_only_once(door: Doors) -> None:
         wire, _ = await here.daemon.request()
         wire.close()
     assert "closed without an answer" in error_of(*await client.answer())
-    assert here.server.upstream_failures == 1
+    assert here.server.counters.unreachable == 1
     client.send(get())
     await here.daemon.answers(1, ok())
     assert (await client.answer())[0] == 200, "the client's connection goes on"
@@ -530,7 +530,7 @@ async def test_garbage_is_answered_with_400_and_the_daemon_never_sees_it(door: D
     answer = await client.rest()
     assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert b"\r\nConnection: close\r\n" in answer
-    assert here.server.refused == 1
+    assert here.server.counters.garbage == 1
     client.close()
     await here.connections(0)
     assert here.daemon.seen == 0

@@ -26,7 +26,7 @@ async def test_requests_follow_each_other_on_one_connection_and_the_daemons_conn
         wire.send(ok(b"%d" % number))
         assert await client.answer() == (200, {"content-length": "1"}, b"%d" % number)
     assert wires[0] is wires[1] is wires[2]
-    assert here.server.stats["relay"].requests == 3
+    assert here.server.counters.routes["relay"].first_byte.count == 3
 
 
 async def test_connection_close_is_honoured_both_ways(door: Doors) -> None:

@@ -15,7 +15,7 @@ from typing import cast
 
 from ipfs_proxy.front.exchange import Command
 from ipfs_proxy.front.server import Limits, Listen, Server
-from ipfs_proxy.front.upstream import Upstream
+from ipfs_proxy.front.upstream import Upstream, UpstreamPool
 
 PATIENCE = 10.0
 """Seconds until a wait is given up; only tests that fail take them."""
@@ -328,6 +328,16 @@ class Doors:
             await door.server.close(0)
             door.daemon.stop()
         await settle()
+        for door in self._open:
+            counters, pool = door.server.counters, door.server.pool
+            for name, stats in counters.routes.items():
+                assert sum(stats.ended) == stats.begun, f"{name}: an exchange ends once, and is counted then"
+            await turns_until(pool_is_empty(pool), "all daemon connections are closed")
+
+
+def pool_is_empty(pool: UpstreamPool) -> Callable[[], bool]:
+    """Whether every connection to the daemon that was opened has been closed."""
+    return lambda: pool.closed == pool.opened
 
 
 def get(path: str = "/api/v0/x", *lines: str, version: str = "1.1", method: str = "GET") -> bytes:

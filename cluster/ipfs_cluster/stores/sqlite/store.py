@@ -11,12 +11,24 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from ipfs_cluster.cid import Cid
+from ipfs_cluster.counters import StoreCounters
 from ipfs_cluster.errors import StoreUnavailable
 from ipfs_cluster.model import NodePin, PeerId, Pin, TrackerStatus, Work
-from ipfs_cluster.ports import Change, Clock, ForeignPin, ListedPin, PeerRecord, PinQuery, PutClaim, Write
+from ipfs_cluster.ports import (
+    Change,
+    Clock,
+    ForeignPin,
+    ListedPin,
+    PeerRecord,
+    PinQuery,
+    PutClaim,
+    StoreFigures,
+    Write,
+)
 from ipfs_cluster.stores.checks import REMOVALS_KEPT, check_writes
 from ipfs_cluster.stores.sqlite import listing, reads, schema
 from ipfs_cluster.stores.sqlite.codec import PeerNumbers
+from ipfs_cluster.stores.sqlite.figures import figures
 from ipfs_cluster.stores.sqlite.mailbox import Mailbox
 from ipfs_cluster.stores.sqlite.scan import SqliteDistinct, SqliteScan, TemporaryFile, sweep
 from ipfs_cluster.stores.sqlite.workers import Workers
@@ -33,7 +45,9 @@ READERS = 4
 class _Open:
     """What exists while the store is open."""
 
-    def __init__(self, path: Path, removals_kept: int, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, path: Path, removals_kept: int, loop: asyncio.AbstractEventLoop, counters: StoreCounters
+    ) -> None:
         """On any thread; raises StoreUnusable."""
         self.lock = schema.own(path)
         try:
@@ -53,7 +67,7 @@ class _Open:
             connection.close()
             self.lock.close()
             raise schema.unusable(path, error) from error
-        self.writer = Writer(connection, self.writes, self.mailbox, self._durable)
+        self.writer = Writer(connection, self.writes, self.mailbox, self._durable, counters)
 
     def _durable(self, revision: int) -> None:
         self.revision = revision
@@ -73,6 +87,7 @@ class SqliteStore:
     """
 
     def __init__(self, path: Path, clock: Clock, *, removals_kept: int = REMOVALS_KEPT) -> None:
+        self.counters = StoreCounters()
         self._path = path
         self._clock = clock
         self._removals_kept = removals_kept
@@ -83,7 +98,8 @@ class SqliteStore:
     async def open(self) -> None:
         if self._open is not None:
             raise RuntimeError("the store is open already")
-        self._open = await asyncio.to_thread(_Open, self._path, self._removals_kept, asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        self._open = await asyncio.to_thread(_Open, self._path, self._removals_kept, loop, self.counters)
 
     async def close(self) -> None:
         opened, self._open = self._open, None
@@ -191,6 +207,9 @@ class SqliteStore:
 
     async def work_counts(self) -> dict[tuple[PeerId, TrackerStatus], int]:
         return await self._read(reads.work_counts)
+
+    async def figures(self) -> StoreFigures:
+        return await self._read(figures, self._path)
 
     # --- claims, pending, peers, foreign ---
 

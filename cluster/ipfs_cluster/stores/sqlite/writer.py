@@ -20,7 +20,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ipfs_cluster.errors import ClusterError, StoreUnavailable
+from ipfs_cluster.counters import StoreCounters
+from ipfs_cluster.errors import ClusterError, Conflict, StoreUnavailable
 from ipfs_cluster.stores.sqlite.mailbox import Mailbox, Outcome
 from ipfs_cluster.stores.sqlite.schema import unavailable
 from ipfs_cluster.stores.sqlite.writes import Writes
@@ -56,6 +57,7 @@ class Writer:
         writes: Writes,
         mailbox: Mailbox,
         on_durable: Callable[[int], None],
+        counters: StoreCounters,
     ) -> None:
         """on_durable: called on the writing thread with the revision of each group, before its callers hear."""
         self._connection = connection
@@ -63,6 +65,7 @@ class Writer:
         self._writes = writes
         self._mailbox = mailbox
         self._on_durable = on_durable
+        self._counters = counters
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="store writer", daemon=True)
         self._closed = False
@@ -70,11 +73,21 @@ class Writer:
 
     async def call(self, run: Callable[[], _T], *, savepoint: bool = True, control: bool = False) -> _T:
         """Run in the writer's turn; returns when it is on disk. It runs even if the caller is cancelled."""
-        if self._closed:
-            raise StoreUnavailable("the store is closed")
-        future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
-        self._jobs.put(Job(run, future, savepoint, control))
-        return await future
+        began = time.monotonic()
+        try:
+            if self._closed:
+                raise StoreUnavailable("the store is closed")
+            future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
+            self._jobs.put(Job(run, future, savepoint, control))
+            result = await future
+        except Conflict:
+            self._counters.conflicts += 1
+            raise
+        except StoreUnavailable:
+            self._counters.refused += 1
+            raise
+        self._counters.durable.observe(time.monotonic() - began)
+        return result
 
     def tell(self, run: Callable[[], object]) -> None:
         """Run between transactions, in turn with the calls; nobody waits. Does nothing when the store is closed."""
@@ -164,6 +177,7 @@ class Writer:
             raise
         rows.settle()
         self._on_durable(rows.revision)
+        self._counters.groups.observe(len(jobs))
         return outcomes
 
     def _one(self, job: Job) -> Outcome:
