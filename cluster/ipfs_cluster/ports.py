@@ -177,6 +177,7 @@ class Node(Protocol):
 class PeerRecord:
     """A peer as the store remembers it. node_id: the IPFS node it drove last. surveyed: its first reconcile is done,
     so that foreign pins are known and unpinning is allowed. adopted: the node's own pins were taken into the pinset.
+    draining: it gets nothing new, and what it holds is moved away.
     """
 
     id: PeerId
@@ -184,6 +185,7 @@ class PeerRecord:
     node_id: str = ""
     surveyed: bool = False
     adopted: bool = False
+    draining: bool = False
 
 
 # --- writes: one commit is a sequence of these, all or nothing, each seeing the effects of those before it ---
@@ -367,14 +369,19 @@ Write = (
 
 @dataclass(frozen=True, slots=True)
 class PinQuery:
-    """Which visible pins. name: case-sensitive substring. modes, types: any of (None: all, empty: none).
-    peer: those wanted on it.
+    """Which visible pins: those that all of this is true of. name: case-sensitive substring. modes, types: any of
+    (None: all, empty: none). peer: those wanted on it. allocated: those whose allocations name it.
+    short, surplus: those with fewer, with more allocations than replication_max; neither is true of META, of pins that
+    belong everywhere, and of those without allocations. Asking costs what matches, not what there is.
     """
 
     modes: frozenset[PinMode] | None = None
     types: frozenset[PinType] | None = None
     name: str = ""
     peer: PeerId | None = None
+    allocated: PeerId | None = None
+    short: bool = False
+    surplus: bool = False
 
 
 class ListedPin(NamedTuple):
@@ -519,7 +526,9 @@ class Store(Protocol):
     def pins(self, query: PinQuery = ..., after_revision: int = 0) -> AsyncIterator[list[Pin]]:
         """All matching entries in pages of at most 1,000, in no promised order, none of them empty.
 
-        after_revision: only entries written after this revision.
+        after_revision: only entries written after this revision. Entries may be rewritten while they are read, by the
+        reader too: each comes as it is when its page is read, and one that was read and still matches, or no longer
+        does, neither comes again nor keeps another from coming.
         """
         ...
 

@@ -254,7 +254,15 @@ def _matches(query: PinQuery, pin: Pin) -> bool:
         and (query.types is None or pin.type in query.types)
         and query.name in pin.name
         and (query.peer is None or wants(pin, query.peer))
+        and (query.allocated is None or query.allocated in pin.allocations)
+        and (not query.short or 0 < len(pin.allocations) < _most(pin))
+        and (not query.surplus or len(pin.allocations) > _most(pin) > 0)
     )
+
+
+def _most(pin: Pin) -> int:
+    """Allocations that the entry should have; 0: their number says nothing."""
+    return 0 if pin.type is PinType.META else max(pin.replication_max, 0)
 
 
 def _foreign_entry(record: ForeignPin | None) -> Pin | None:

@@ -11,28 +11,25 @@ Needs pytest and pytest-asyncio in auto mode (the extra `test`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 import pytest
 
-from ipfs_cluster.cid import text as cid_text
 from ipfs_cluster.errors import Conflict, InvalidArgument, StoreUnavailable
 from ipfs_cluster.model import Pin, PinType
-from ipfs_cluster.ports import Change, ListedPin, PinQuery, PutPin, RecordForeign, RemovePin, Store
+from ipfs_cluster.ports import Change, PinQuery, PutPin, RecordForeign, RemovePin, Store
 from ipfs_cluster.testing.fake_clock import FakeClock
 from ipfs_cluster.testing.store_contract_claims import ClaimContract, ForeignContract, PendingContract
 from ipfs_cluster.testing.store_contract_figures import FiguresContract
+from ipfs_cluster.testing.store_contract_query import ListingContract
 from ipfs_cluster.testing.store_contract_scan import ScanContract
 from ipfs_cluster.testing.store_contract_work import WorkContract
 from ipfs_cluster.testing.store_values import (
     ALICE,
     BOB,
     DIRECT,
-    RECURSIVE,
     cid,
     flat,
-    known,
     node_pin,
     pin,
     put,
@@ -183,147 +180,6 @@ class EntryContract:
             await flat(store.pins(PinQuery()))
         with pytest.raises(StoreUnavailable, match="closed"):
             await store.revision()
-
-
-class ListingContract:
-    """Queries, listings, expiry."""
-
-    async def test_queries_filter(self, store: Store) -> None:
-        await known(store, ALICE, BOB)
-        await put(
-            store,
-            pin(1, ALICE, name="Holiday photos"),
-            pin(2, BOB, mode=DIRECT, name="holiday"),
-            pin(3, name="100%_x"),
-            replace(pin(4), type=PinType.META, name="sharded"),
-            replace(pin(5, ALICE), type=PinType.SHARD),
-        )
-        expected = {
-            PinQuery(): {1, 2, 3, 4, 5},
-            PinQuery(modes=frozenset({DIRECT})): {2},
-            PinQuery(modes=frozenset({DIRECT, RECURSIVE})): {1, 2, 3, 4, 5},
-            PinQuery(modes=frozenset()): set(),
-            PinQuery(types=frozenset({PinType.META, PinType.SHARD})): {4, 5},
-            PinQuery(types=frozenset()): set(),
-            PinQuery(name="oliday"): {1, 2},
-            PinQuery(name="Holi"): {1},
-            PinQuery(name="%_"): {3},
-            PinQuery(name="*"): set(),
-            PinQuery(peer=ALICE): {1, 3, 5},
-            PinQuery(peer=BOB): {2, 3},
-            PinQuery(peer=BOB, modes=frozenset({RECURSIVE})): {3},
-            PinQuery(name="h", types=frozenset({PinType.META}), modes=frozenset({RECURSIVE})): {4},
-        }
-        for query, numbers in expected.items():
-            cids = {cid(number) for number in numbers}
-            assert {entry.cid for entry in await flat(store.pins(query))} == cids
-            assert {line.cid for line in await flat(store.listing(query))} == cids
-            assert {line.cid for line in await flat(store.listing(query, by_text=True))} == cids
-            assert await store.count(query) == len(cids)
-
-    async def test_an_unknown_peer_wants_the_everywhere_pins(self, store: Store) -> None:
-        await put(store, pin(1), pin(2, ALICE))
-        assert [entry.cid for entry in await flat(store.pins(PinQuery(peer=BOB)))] == [cid(1)]
-
-    async def test_pins_after_a_revision(self, store: Store) -> None:
-        await put(store, pin(1), pin(2))
-        await put(store, pin(3))
-        await put(store, pin(1, name="new"))
-        assert {entry.cid for entry in await flat(store.pins(PinQuery(), 1))} == {cid(1), cid(3)}
-        assert {entry.cid for entry in await flat(store.pins(PinQuery(name="new"), 2))} == {cid(1)}
-        assert await flat(store.pins(PinQuery(), 3)) == []
-
-    async def test_pages_cover_everything_once(self, store: Store) -> None:
-        numbers = range(2345)
-        await put(store, *(pin(n, ALICE, mode=DIRECT if n % 7 == 0 else RECURSIVE, name=f"n{n}") for n in numbers))
-        pins = await flat(store.pins(PinQuery()))
-        assert sorted(entry.cid for entry in pins) == sorted(cid(n) for n in numbers)
-        lines = await flat(store.listing(PinQuery()))
-        assert sorted(line.cid for line in lines) == sorted(cid(n) for n in numbers)
-        modes = [line.mode is DIRECT for line in lines]
-        assert modes == sorted(modes)
-        lines = await flat(store.listing(PinQuery(), by_text=True))
-        assert [line.text for line in lines] == sorted(cid_text(cid(n)) for n in numbers)
-        assert lines[0] == next(
-            ListedPin(cid_text(entry.cid), entry.mode, entry.type, entry.name)
-            for entry in pins
-            if entry.cid == lines[0].cid
-        )
-
-    async def test_pages_go_on_while_entries_change(self, store: Store) -> None:
-        await put(store, *(pin(n, ALICE, name="old") for n in range(1500)))
-        iterators: list[AsyncIterator[Sequence[Pin | ListedPin]]] = [
-            store.pins(PinQuery()),
-            store.listing(PinQuery()),
-            store.listing(PinQuery(), by_text=True),
-        ]
-        for pages in iterators:
-            seen = [entry.cid for entry in await anext(pages)]
-            rest = {cid(n) for n in range(1500)} - set(seen)
-            gone = rest.pop()
-            await store.commit([RemovePin(gone), PutPin(pin(0, ALICE, name="new"))])
-            async for page in pages:
-                seen.extend(entry.cid for entry in page)
-            # A page may have been read before the removal; what was there all the time comes exactly once.
-            assert len(seen) == len(set(seen))
-            assert set(seen) - {gone} == {cid(n) for n in range(1500)} - {gone}
-            await put(store, *(pin(n, ALICE) for n in range(1500) if cid(n) == gone))
-
-    async def test_foreign_pins_are_listed_beside_entries(self, store: Store) -> None:
-        await known(store, ALICE, BOB)
-        await put(store, pin(1, ALICE, name="mine"), pin(2, ALICE, mode=DIRECT))
-        foreign = (node_pin(1, DIRECT, "theirs"), node_pin(3, RECURSIVE, "a"), node_pin(4, DIRECT, "b"))
-        await store.commit([RecordForeign(ALICE, foreign)])
-        await store.commit([RecordForeign(ALICE, (node_pin(5),), orphan=True), RecordForeign(BOB, (node_pin(6),))])
-
-        async def listed(query: PinQuery, *, by_text: bool = False) -> list[tuple[bytes, str]]:
-            lines = await flat(store.listing(query, by_text=by_text, foreign_of=ALICE))
-            assert all(line.type is PinType.PIN for line in lines)
-            assert all(line.text == cid_text(line.cid) for line in lines)
-            return [(line.cid, f"{line.mode.value}:{line.name}") for line in lines]
-
-        everything = {
-            (cid(1), "recursive:mine"),
-            (cid(2), "direct:"),
-            (cid(3), "recursive:a"),
-            (cid(4), "direct:b"),
-        }
-        by_mode = await listed(PinQuery())
-        assert set(by_mode) == everything
-        assert len(by_mode) == 4
-        assert [text.split(":")[0] for _, text in by_mode] == ["recursive", "recursive", "direct", "direct"]
-        by_text = await listed(PinQuery(), by_text=True)
-        assert by_text == sorted(everything, key=lambda line: cid_text(type(cid(1))(line[0])))
-        assert set(await listed(PinQuery(modes=frozenset({DIRECT})))) == {(cid(2), "direct:"), (cid(4), "direct:b")}
-        assert await listed(PinQuery(name="a")) == [(cid(3), "recursive:a")]
-        assert await listed(PinQuery(types=frozenset({PinType.META}))) == []
-        assert await listed(PinQuery(peer=BOB)) == []
-        assert len(await listed(PinQuery(peer=ALICE), by_text=True)) == 4
-        await store.commit([RemovePin(cid(1))])
-        assert (cid(1), "direct:theirs") in await listed(PinQuery())
-
-    async def test_many_foreign_pins_are_merged_in_order(self, store: Store) -> None:
-        await put(store, *(pin(n, ALICE, mode=DIRECT if n % 5 else RECURSIVE) for n in range(0, 4200, 3)))
-        held = tuple(node_pin(n, DIRECT if n % 2 else RECURSIVE) for n in range(0, 4200, 2))
-        await store.commit([RecordForeign(ALICE, held)])
-        numbers = set(range(0, 4200, 3)) | set(range(0, 4200, 2))
-        lines = await flat(store.listing(PinQuery(), by_text=True, foreign_of=ALICE))
-        assert [line.text for line in lines] == sorted(cid_text(cid(n)) for n in numbers)
-        lines = await flat(store.listing(PinQuery(), foreign_of=ALICE))
-        assert sorted(line.text for line in lines) == sorted(cid_text(cid(n)) for n in numbers)
-        modes = [line.mode is DIRECT for line in lines]
-        assert modes == sorted(modes)
-
-    async def test_expiry_is_ordered_by_time(self, store: Store) -> None:
-        times = {1: 300.0, 2: 100.0, 3: 0.0, 4: 200.5}
-        await put(store, *(replace(pin(number), expire_at=time) for number, time in times.items()))
-        assert await store.next_expiry() == 100.0
-        assert [entry.cid for entry in await store.expiring(200.5, 10)] == [cid(2), cid(4)]
-        assert [entry.cid for entry in await store.expiring(1000.0, 2)] == [cid(2), cid(4)]
-        assert await store.expiring(99.9, 10) == []
-        await put(store, replace(pin(2), expire_at=0.0))
-        await store.commit([RemovePin(cid(4))])
-        assert await store.next_expiry() == 300.0
 
 
 class FeedContract:

@@ -163,7 +163,7 @@ class ForeignContract:
     async def test_peers_are_remembered(self, store: Store) -> None:
         await put(store, pin(1, CAROL))
         first = PeerRecord(BOB, "bob")
-        second = PeerRecord(ALICE, "alice", "12D3KooWNode", surveyed=True, adopted=True)
+        second = PeerRecord(ALICE, "alice", "12D3KooWNode", surveyed=True, adopted=True, draining=True)
         await store.commit([PutPeer(first), PutPeer(second)])
         assert await store.peers() == [first, second]
         await store.commit([PutPeer(replace(first, name="Robert", node_id="x", surveyed=True))])

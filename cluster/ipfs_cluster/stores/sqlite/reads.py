@@ -77,6 +77,17 @@ def _for_each(connection: sqlite3.Connection, statement: str, cids: Sequence[Cid
 # --- queries ---
 
 
+_SHORT = f"p.type <> {META} AND p.allocations <> '' AND p.replication_max > length(p.allocations)"
+_SURPLUS = f"p.type <> {META} AND p.replication_max > 0 AND p.replication_max < length(p.allocations)"
+
+
+def _table(query: PinQuery) -> str:
+    """Pins p, through an index that has little more than what is asked for, if there is one."""
+    if query.short or query.surplus:
+        return f"pins p INDEXED BY {'pins_short' if query.short else 'pins_surplus'}"
+    return "pins p"
+
+
 def conditions(query: PinQuery, peers: PeerNumbers) -> tuple[str, list[object]]:
     """SQL and values for a query over pins p; begins with ' AND' or is empty."""
     sql, values = "", []
@@ -92,6 +103,13 @@ def conditions(query: PinQuery, peers: PeerNumbers) -> tuple[str, list[object]]:
     if query.peer is not None:
         sql += f" AND p.type <> {META} AND (p.allocations = '' OR instr(p.allocations, ?))"
         values.append(peers.character(query.peer))
+    if query.allocated is not None:
+        sql += " AND instr(p.allocations, ?)"
+        values.append(peers.character(query.allocated))
+    if query.short:
+        sql += f" AND {_SHORT}"
+    if query.surplus:
+        sql += f" AND {_SURPLUS}"
     return sql, list(values)
 
 
@@ -101,7 +119,7 @@ def pins_page(
     """Entries with an id above `after`, and the id to go on from; None at the end."""
     sql, values = conditions(query, peers)
     rows = connection.execute(
-        f"SELECT {PIN_COLUMNS}, p.id FROM pins p WHERE p.id > ? AND p.visible AND +p.revision > ?{sql} "
+        f"SELECT {PIN_COLUMNS}, p.id FROM {_table(query)} WHERE p.id > ? AND p.visible AND +p.revision > ?{sql} "
         f"ORDER BY p.id LIMIT {PAGE}",
         (after, after_revision, *values),
     ).fetchall()
@@ -111,7 +129,7 @@ def pins_page(
 def count(connection: sqlite3.Connection, peers: PeerNumbers, query: PinQuery) -> int:
     """How many entries match."""
     sql, values = conditions(query, peers)
-    (number,) = connection.execute(f"SELECT count(*) FROM pins p WHERE p.visible{sql}", values).fetchone()
+    (number,) = connection.execute(f"SELECT count(*) FROM {_table(query)} WHERE p.visible{sql}", values).fetchone()
     return int(number)
 
 
@@ -245,11 +263,11 @@ def pending_ops(connection: sqlite3.Connection) -> list[str]:
 def peer_records(connection: sqlite3.Connection) -> list[PeerRecord]:
     """Peers that were put, in the order of their first PutPeer."""
     rows = connection.execute(
-        "SELECT id, name, node_id, surveyed, adopted FROM peers WHERE joined IS NOT NULL ORDER BY joined"
+        "SELECT id, name, node_id, surveyed, adopted, draining FROM peers WHERE joined IS NOT NULL ORDER BY joined"
     ).fetchall()
     return [
-        PeerRecord(PeerId(peer), name, node, bool(surveyed), bool(adopted))
-        for peer, name, node, surveyed, adopted in rows
+        PeerRecord(PeerId(peer), name, node, bool(surveyed), bool(adopted), bool(draining))
+        for peer, name, node, surveyed, adopted, draining in rows
     ]
 
 

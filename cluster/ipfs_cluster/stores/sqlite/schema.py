@@ -35,6 +35,7 @@ CREATE TABLE peers (
     node_id  TEXT NOT NULL DEFAULT '',
     surveyed INTEGER NOT NULL DEFAULT 0,
     adopted  INTEGER NOT NULL DEFAULT 0,
+    draining INTEGER NOT NULL DEFAULT 0,
     joined   INTEGER             -- order of the first PutPeer; NULL: only mentioned by pins
 );
 
@@ -59,6 +60,12 @@ CREATE INDEX pins_direct ON pins (text, visible, mode, type, name) WHERE visible
 CREATE INDEX pins_revision ON pins (revision) WHERE visible;
 CREATE INDEX pins_removed ON pins (revision) WHERE NOT visible;
 CREATE INDEX pins_expiry ON pins (expire_at) WHERE visible AND expire_at > 0;
+-- Of a healthy pinset these two have no rows. Allocations are a character each; 1 is META (codec). The columns stand on
+-- the left as SQLite turns other comparisons round, and then does not know the condition again.
+CREATE INDEX pins_short ON pins (id)
+    WHERE visible AND type <> 1 AND allocations <> '' AND replication_max > length(allocations);
+CREATE INDEX pins_surplus ON pins (id)
+    WHERE visible AND type <> 1 AND replication_max > 0 AND replication_max < length(allocations);
 
 CREATE TABLE work (
     pin        INTEGER NOT NULL,  -- pins.id

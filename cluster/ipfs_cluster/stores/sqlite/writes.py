@@ -59,7 +59,7 @@ _FAIL = (
     "next_retry = ?5 WHERE pin = ?6 AND peer = ?7 AND generation = ?8"
 )
 _PUT_PEER = (
-    "UPDATE peers SET name = ?, node_id = ?, surveyed = ?, adopted = ?, "
+    "UPDATE peers SET name = ?, node_id = ?, surveyed = ?, adopted = ?, draining = ?, "
     "joined = coalesce(joined, (SELECT coalesce(max(joined), 0) + 1 FROM peers)) WHERE no = ?"
 )
 _RECORD_FOREIGN = (
@@ -300,7 +300,8 @@ class Writes:
         record = write.peer
         number = self.rows.number(record.id)
         (joined,) = self._run("SELECT joined FROM peers WHERE no = ?", (number,)).fetchone()
-        self._run(_PUT_PEER, (record.name, record.node_id, record.surveyed, record.adopted, number))
+        values = (record.name, record.node_id, record.surveyed, record.adopted, record.draining, number)
+        self._run(_PUT_PEER, values)
         if joined is None:
             self.rows.queue_everywhere(record.id, now)
 
