@@ -224,7 +224,7 @@ class PeerInfo:
 class Metric:
     """One measurement of one peer. value: text as ipfs-cluster sends it. expire, received_at: on the clock of this
     process that never goes back (`Clock.monotonic`), so that a jump of the wall clock ages no measurement; who shows
-    them to people converts.
+    them to people converts. reason: why it is not valid.
     """
 
     name: str
@@ -235,6 +235,7 @@ class Metric:
     weight: int = 0
     partitionable: bool = False
     valid: bool = True
+    reason: str = ""
 
     def usable(self, now: float) -> bool:
         """True while the measurement counts: the peer sent a real value and its time to live has not passed. now:

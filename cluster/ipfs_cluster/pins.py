@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Container, Iterable, Mapping, Sequence, Set
+from functools import partial
 
 from ipfs_cluster.cid import Cid
+from ipfs_cluster.core.landscape import Landscape
 from ipfs_cluster.core.quorum import Quorum, required_peers
 from ipfs_cluster.counters import PinsetCounters
 from ipfs_cluster.errors import ClusterError, Conflict, InvalidArgument, NotEnoughPeers, NotPinned, PinModeError
 from ipfs_cluster.expiry import Expiry
 from ipfs_cluster.hub import Hub
-from ipfs_cluster.model import WANTS_PIN, Metric, PeerId, Pin, PinMode, PinOptions, TrackerStatus, Work
+from ipfs_cluster.model import WANTS_PIN, PeerId, Pin, PinMode, PinOptions, TrackerStatus, Work
 from ipfs_cluster.peer import LocalPeer
 from ipfs_cluster.pinning import PinCall, Ticket, UpdateCall, Wait
 from ipfs_cluster.planning import Defaults, Surroundings, plan_new, plan_pin
@@ -42,20 +44,16 @@ class Pins:
         self._wait = wait
         self.counters = PinsetCounters()
         self.expiry = Expiry(store, clock, self._expired)
+        self.landscape = Landscape(defaults.allocate_by)
+        for peer in peers.values():
+            peer.state.listener = partial(self.landscape.measure, peer.id, peer.name)
 
     # --- what decisions are made of ---
 
     def around(self) -> Surroundings:
         """The cluster as it is now."""
         now, steady = self._clock.time(), self._clock.monotonic()
-        return Surroundings(tuple(self._peers), self._metrics, now, steady, self._clock.jitter, self._defaults)
-
-    def _metrics(self) -> dict[str, dict[PeerId, Metric]]:
-        metrics: dict[str, dict[PeerId, Metric]] = {}
-        for peer in self._peers.values():
-            for name, metric in peer.state.metrics.items():
-                metrics.setdefault(name, {})[peer.id] = metric
-        return metrics
+        return Surroundings(tuple(self._peers), self.landscape, now, steady, self._defaults)
 
     def wake(self, cancelled: Sequence[Cid] = ()) -> None:
         """There is new work. cancelled: CIDs that are no longer wanted."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.cid import text as cid_text
-from ipfs_cluster.core.allocate import Metrics, allocate, check_factors
+from ipfs_cluster.core.allocate import Wish, allocate, reallocate
+from ipfs_cluster.core.landscape import Landscape
 from ipfs_cluster.errors import InvalidArgument, PinModeError
 from ipfs_cluster.model import (
     EVERYWHERE,
@@ -36,16 +37,15 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The cluster at the moment of a decision. peers: all that are known. metrics: gathers them, for the pins that
-    need any. now: unix seconds; steady: the same moment on the monotonic clock, by which metrics expire. tie: spreads
-    equals over peers.
+    """The cluster at the moment of a decision. peers: all that are known. landscape: what allocation goes by; chosen
+    peers are promised the pin there at once, so that the decisions that follow spread. now: unix seconds; steady: the
+    same moment on the monotonic clock, by which metrics expire.
     """
 
     peers: tuple[PeerId, ...]
-    metrics: Callable[[], Metrics]
+    landscape: Landscape
     now: float
     steady: float
-    tie: Callable[[], float]
     defaults: Defaults
 
 
@@ -82,54 +82,65 @@ def _factors(pin: Pin | None, options: PinOptions, defaults: Defaults) -> tuple[
     return (low or base[0]), (high or base[1])
 
 
-def plan_new(cid: Cid, options: PinOptions, around: Surroundings, *, unseen: bool = False) -> PutPin:
+def plan_new(
+    cid: Cid,
+    options: PinOptions,
+    around: Surroundings,
+    *,
+    unseen: bool = False,
+    held: Set[PeerId] = frozenset(),
+) -> PutPin:
     """The write for a CID that has no entry. unseen: nobody looked; the write is refused when there is something.
+    held: peers whose nodes hold it already.
 
     Raises NotEnoughPeers, InvalidArgument.
     """
-    minimum, maximum = _factors(None, options, around.defaults)
+    wish = _wish(None, options, around)
     _check_expiry(options, around)
     pin = Pin(
         cid,
         options.mode or PinMode.RECURSIVE,
         name=options.name or "",
-        allocations=_allocated(minimum, maximum, (), options, around.peers, around),
-        replication_min=minimum,
-        replication_max=maximum,
+        allocations=allocate(wish, around.landscape, around.steady),
+        replication_min=wish.minimum,
+        replication_max=wish.maximum,
         metadata={} if options.metadata is None else dict(options.metadata),
         origins=options.origins or (),
         expire_at=options.expire_at or 0.0,
         pin_update=options.pin_update,
         timestamp=around.now,
     )
+    around.landscape.promise(peer for peer in pin.allocations if peer not in held)
     return PutPin(pin, 0, queue=_holders(pin, around.peers), unseen=unseen)
 
 
 def plan_pin(
-    existing: Pin | None, cid: Cid, options: PinOptions, works: Sequence[Work], around: Surroundings
+    existing: Pin | None,
+    cid: Cid,
+    options: PinOptions,
+    works: Sequence[Work],
+    around: Surroundings,
+    held: Set[PeerId] = frozenset(),
 ) -> tuple[Pin, list[Write]]:
     """The entry as it will be, and the writes for it; no writes when it is so already and nothing needs a retry.
 
-    Raises PinModeError, NotEnoughPeers, InvalidArgument.
+    held: peers whose nodes hold it, whatever works say. Raises PinModeError, NotEnoughPeers, InvalidArgument.
     """
     if existing is None:
-        put = plan_new(cid, options, around)
+        put = plan_new(cid, options, around, held=held)
         return put.pin, [put]
     before = existing
     if before.type is not PinType.PIN:
         return before, []
     pin = merged(before, options, around)
-    allocations = _allocated(
-        pin.replication_min, pin.replication_max, before.allocations, options, around.peers, around
-    )
-    pin = replace(pin, allocations=allocations)
+    pin = replace(pin, allocations=_anew(before, options, works, around, held))
     wanted = _holders(pin, around.peers)
     if pin.mode is not before.mode:
         queue, release = wanted, _NOBODY
     else:
-        held = _holders(before, around.peers)
-        queue = tuple(peer for peer in wanted if peer not in held)
-        release = tuple(peer for peer in held if peer not in wanted)
+        listed = _holders(before, around.peers)
+        queue = tuple(peer for peer in wanted if peer not in listed)
+        release = tuple(peer for peer in listed if peer not in wanted)
     writes: list[Write] = []
     if pin != before:
         pin = replace(pin, timestamp=around.now)
@@ -142,44 +153,40 @@ def plan_pin(
     return pin, writes
 
 
-def upload_peers(options: PinOptions, up: Sequence[PeerId], around: Surroundings) -> tuple[PeerId, ...]:
-    """The peers that an add is sent to, before its CID is known: those that a new pin with these options would be
-    allocated to, as far as their nodes answer (`up`). Raises NotEnoughPeers, InvalidArgument.
-    """
-    minimum, maximum = _factors(None, options, around.defaults)
+def _anew(
+    before: Pin, options: PinOptions, works: Sequence[Work], around: Surroundings, held: Set[PeerId]
+) -> tuple[PeerId, ...]:
+    """The allocations of an entry after a request."""
+    wish = _wish(before, options, around)
+    pending = {work.peer for work in works if work.status in WANTS_PIN} - held
+    if not before.allocations:
+        # It was everywhere, so everybody else lets go of it: the peers that stay had better hold it.
+        holders = tuple(peer for peer in around.peers if peer not in pending)
+        return allocate(replace(wish, preferred=wish.preferred or holders), around.landscape, around.steady)
+    factors = before.replication_min, before.replication_max
+    found = reallocate(wish, before.allocations, factors, around.landscape, around.steady, pending)
+    around.landscape.promise(peer for peer in found if peer not in before.allocations and peer not in held)
+    return found
 
-    peers = _allocated(minimum, maximum, (), options, around.peers, around)
+
+def upload_peers(options: PinOptions, up: Sequence[PeerId], around: Surroundings, size: int = 0) -> tuple[PeerId, ...]:
+    """The peers that an add is sent to, before its CID is known: those that a new pin with these options would be
+    allocated to, as far as their nodes answer (`up`). size: bytes that must fit, 0 when unknown. Nothing is promised:
+    the add holds its bytes while it runs. Raises NotEnoughPeers, InvalidArgument.
+    """
+    wish = replace(_wish(None, options, around), size=size)
+    peers = allocate(wish, around.landscape, around.steady)
     if not peers:
         return tuple(up)
     if set(peers) <= set(up):
         return peers
     # A metric outlives its node for a while: rather somebody else than a peer that is known to be away.
-    there = [peer for peer in around.peers if peer in up]
-    return _allocated(minimum, maximum, (), options, there, around)
+    away = {peer: "its node does not answer" for peer in around.peers if peer not in set(up)}
+    return allocate(replace(wish, without=away), around.landscape, around.steady)
 
 
-def _allocated(
-    minimum: int,
-    maximum: int,
-    current: Sequence[PeerId],
-    options: PinOptions,
-    peers: Sequence[PeerId],
-    around: Surroundings,
-) -> tuple[PeerId, ...]:
-    check_factors(minimum, maximum)
-    if minimum == EVERYWHERE:
-        return ()
-    return allocate(
-        minimum,
-        maximum,
-        peers=peers,
-        metrics=around.metrics(),
-        now=around.steady,
-        allocate_by=around.defaults.allocate_by,
-        current=current,
-        preferred=options.user_allocations,
-        ties={peer: around.tie() for peer in peers},
-    ).peers
+def _wish(pin: Pin | None, options: PinOptions, around: Surroundings) -> Wish:
+    return Wish(*_factors(pin, options, around.defaults), preferred=options.user_allocations)
 
 
 def _check_expiry(options: PinOptions, around: Surroundings) -> None:

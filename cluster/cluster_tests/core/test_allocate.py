@@ -1,114 +1,169 @@
-"""Allocation: ipfs-cluster's rules as examples, and properties that no metric set may break."""
+"""Allocation: ipfs-cluster's rules as examples."""
 
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from ipfs_cluster.core.allocate import Metrics, allocate
+from cluster_tests.core.peers import NOW, ids, land_of
+from ipfs_cluster.core.allocate import Wish, allocate, reallocate
+from ipfs_cluster.core.landscape import Landscape
 from ipfs_cluster.errors import InvalidArgument, NotEnoughPeers
-from ipfs_cluster.model import Metric, PeerId
-
-NOW = 1000.0
-BY = ("tag:group", "freespace")
 
 
-def metrics_of(free: dict[str, int], groups: dict[str, str] | None = None, away: tuple[str, ...] = ()) -> Metrics:
-    ping = {PeerId(p): Metric("ping", PeerId(p), "{}", NOW - 1 if p in away else NOW + 30, NOW) for p in free}
-    space = {
-        PeerId(p): Metric("freespace", PeerId(p), str(n), NOW + 30, NOW, weight=n, valid=n > 0) for p, n in free.items()
-    }
-    tags = {
-        PeerId(p): Metric("tag:group", PeerId(p), (groups or {}).get(p, "default"), NOW + 30, NOW, partitionable=True)
-        for p in free
-    }
-    return {"ping": ping, "freespace": space, "tag:group": tags}
+def choose(minimum: int, maximum: int, land: Landscape, preferred: str = "") -> str:
+    wish = Wish(minimum, maximum, ids(preferred))
+    return "".join(allocate(wish, land, NOW))
 
 
-def choose(minimum: int, maximum: int, metrics: Metrics, **more: object) -> tuple[str, ...]:
-    peers = [PeerId(p) for p in metrics["ping"]]
-    return allocate(minimum, maximum, peers=peers, metrics=metrics, now=NOW, allocate_by=BY, **more).peers  # type: ignore[arg-type]
+def again(
+    factors: tuple[int, int],
+    before: tuple[int, int],
+    current: str,
+    land: Landscape,
+    *,
+    pending: str = "",
+    preferred: str = "",
+) -> str:
+    """Allocations after a re-pin."""
+    return "".join(reallocate(Wish(*factors, ids(preferred)), ids(current), before, land, NOW, ids(pending)))
 
 
 def test_most_free_space_first() -> None:
-    assert choose(2, 2, metrics_of({"a": 1, "b": 3, "c": 2})) == ("b", "c")
+    assert choose(2, 2, land_of({"a": 1, "b": 3, "c": 2})) == "bc"
 
 
 def test_replicas_spread_over_tag_values_before_free_space_counts() -> None:
-    metrics = metrics_of({"a": 9, "b": 8, "c": 1}, {"a": "eu", "b": "eu", "c": "us"})
-    assert set(choose(2, 2, metrics)) == {"a", "c"}
+    land = land_of({"a": 9, "b": 8, "c": 1}, groups={"c": "us"})
+    assert choose(2, 2, land) == "ac"
+    assert choose(3, 3, land) == "acb"
+
+
+def test_the_tag_value_with_the_most_free_space_comes_first_and_tags_nest() -> None:
+    groups = {"a": "eu", "b": "eu", "c": "us", "d": "us", "e": "us"}
+    racks = {"a": "1", "b": "2", "c": "1", "d": "1", "e": "2"}
+    land = land_of({"a": 9, "b": 8, "c": 7, "d": 6, "e": 5}, groups=groups, racks=racks)
+    assert choose(1, 5, land) == "caebd", "us has 18 and its rack 1 has 13; then eu; then us again, from rack 2"
+
+
+def test_user_allocations_come_first_and_unfit_or_unknown_ones_are_passed_over() -> None:
+    land = land_of({"a": 1, "b": 3, "c": 2}, away="c")
+    assert choose(1, 2, land, preferred="ca") == "ab"
+    assert choose(1, 2, land, preferred="xyz") == "ba"
+
+
+def test_more_user_allocations_than_copies_go_by_the_balanced_order() -> None:
+    assert choose(1, 1, land_of({"a": 1, "b": 3, "c": 2}), preferred="ac") == "c"
 
 
 def test_everywhere_needs_no_metrics() -> None:
-    assert choose(-1, -1, metrics_of({"a": 1}, away=("a",))) == ()
+    assert choose(-1, -1, land_of({"a": 1}, away="a")) == ""
+    assert again((-1, -1), (1, 1), "a", land_of({"a": 1}, away="a")) == ""
 
 
-def test_preferred_peers_come_first_and_unfit_ones_are_passed_over() -> None:
-    metrics = metrics_of({"a": 1, "b": 3, "c": 2}, away=("c",))
-    assert choose(1, 2, metrics, preferred=[PeerId("c"), PeerId("a")]) == ("a", "b")
-
-
-def test_within_the_margin_nothing_moves_and_the_absent_peer_stays_listed() -> None:
-    metrics = metrics_of({"a": 1, "b": 3, "c": 2}, away=("a",))
-    assert choose(1, 2, metrics, current=[PeerId("a"), PeerId("c")]) == ("a", "c")
-
-
-def test_below_the_minimum_it_is_filled_to_the_maximum() -> None:
-    metrics = metrics_of({"a": 1, "b": 3, "c": 2}, away=("a",))
-    assert choose(2, 2, metrics, current=[PeerId("a"), PeerId("c")]) == ("c", "b")
-
-
-def test_a_smaller_maximum_drops_peers() -> None:
-    assert choose(1, 1, metrics_of({"a": 1, "b": 3}), current=[PeerId("a"), PeerId("b")]) == ("a",)
-
-
-def test_the_error_names_each_peer_and_what_removed_it() -> None:
-    metrics = metrics_of({"a": 1, "b": 0, "c": 1}, away=("c",))
-    with pytest.raises(NotEnoughPeers) as caught:
-        choose(2, 3, metrics)
-    text = str(caught.value)
-    assert text.startswith("not enough peers to allocate CID. Needed at least: 2. Wanted at most: 3. Available ")
-    assert "b (freespace metric invalid)" in text
-    assert "c (ping metric expired)" in text
+def test_fewer_than_the_maximum_will_do() -> None:
+    assert choose(1, 9, land_of({"a": 1, "b": 3})) == "ba"
 
 
 @pytest.mark.parametrize(("minimum", "maximum"), [(0, 1), (-1, 2), (3, 2), (-2, -2)])
 def test_impossible_factors_are_refused(minimum: int, maximum: int) -> None:
     with pytest.raises(InvalidArgument):
-        choose(minimum, maximum, metrics_of({"a": 1}))
+        choose(minimum, maximum, land_of({"a": 1}))
+    with pytest.raises(InvalidArgument):
+        again((minimum, maximum), (1, 1), "a", land_of({"a": 1}))
 
 
-@given(
-    free=st.dictionaries(st.sampled_from("abcdefgh"), st.integers(0, 3), min_size=1),
-    groups=st.dictionaries(st.sampled_from("abcdefgh"), st.sampled_from(["x", "y", "z"])),
-    away=st.sets(st.sampled_from("abcdefgh")),
-    current=st.lists(st.sampled_from("abcdefgh"), unique=True, max_size=4),
-    preferred=st.lists(st.sampled_from("abcdefgh"), unique=True, max_size=4),
-    minimum=st.integers(1, 4),
-    extra=st.integers(0, 3),
-)
-def test_the_promises_hold_for_any_metrics(
-    free: dict[str, int],
-    groups: dict[str, str],
-    away: set[str],
-    current: list[str],
-    preferred: list[str],
-    minimum: int,
-    extra: int,
-) -> None:
-    metrics = metrics_of(free, groups, tuple(away))
-    fit = {p for p, n in free.items() if n > 0 and p not in away}
-    kept = [p for p in current if p in fit]
-    arguments = {"current": current, "preferred": preferred}
-    if len(kept) < minimum and len(fit) < minimum:
-        with pytest.raises(NotEnoughPeers):
-            choose(minimum, minimum + extra, metrics, **arguments)
-        return
-    chosen = choose(minimum, minimum + extra, metrics, **arguments)
-    assert len(chosen) == len(set(chosen)) <= minimum + extra
-    assert len([p for p in chosen if p in fit]) >= minimum
-    assert set(chosen) - fit <= set(current), "only peers that already hold it may be unfit"
-    if len(kept) < minimum:
-        wanted = [p for p in preferred if p in fit and p not in kept]
-        assert set(wanted[: minimum - len(kept)]) <= set(chosen) or len(wanted) > len(chosen) - len(kept)
+# --- errors ---
+
+
+def refusal(wish: Wish, land: Landscape) -> str:
+    with pytest.raises(NotEnoughPeers) as caught:
+        allocate(wish, land, NOW)
+    return str(caught.value)
+
+
+def test_the_error_says_which_filter_removed_which_peer() -> None:
+    land = land_of({"a": 1, "b": 0, "c": 1, "d": 1, "e": 1}, away="c", untagged="d", names=True)
+    land.exclude(ids("e")[0], "it is being drained")
+    assert refusal(Wish(2, 3), land) == (
+        "not enough peers to allocate CID. Needed at least: 2. Wanted at most: 3. Available candidates: 1. "
+        "Not candidates: node-d (has no tag:group); node-e (it is being drained); "
+        "node-b (no space left above its reserve); node-c (ping metric expired)."
+    )
+
+
+def test_a_size_that_fits_nowhere_is_told_with_figures() -> None:
+    land = land_of({"a": 3 * 10**9, "b": 5 * 10**9})
+    land.promise(ids("b"), 4_600_000_000)
+    text = refusal(Wish(1, 1, size=3_500_000_000), land)
+    assert "a (not enough space: 3.0 GB free, 3.5 GB needed)" in text
+    assert "b (not enough space: 5.0 GB free, 4.6 GB promised, 3.5 GB needed)" in text
+
+
+def test_peers_that_share_a_reason_are_told_together_and_many_are_counted() -> None:
+    land = land_of({f"n{number:03}": 1 for number in range(200)}, away="*")
+    assert refusal(Wish(1, 1), land).endswith(
+        " Not candidates: n000, n001, n002, n003, n004, n005, n006, n007, n008, n009 and 190 more "
+        "(ping metric expired)."
+    )
+    for number in range(100):
+        land.exclude(ids([f"n{number:03}"])[0], f"reason {number:02}")
+    assert refusal(Wish(1, 1), land).endswith("n008 (reason 08); 91 more for other reasons.")
+
+
+# --- re-pins ---
+
+
+def test_within_the_margin_nothing_moves_and_the_absent_peer_stays_listed() -> None:
+    land = land_of({"a": 1, "b": 3, "c": 2}, away="a")
+    assert again((1, 2), (1, 2), "ac", land) == "ac"
+
+
+def test_below_the_minimum_it_is_filled_to_the_maximum_and_the_absent_peer_may_return_with_its_copy() -> None:
+    land = land_of({"a": 1, "b": 3, "c": 2, "d": 1}, away="a")
+    assert again((2, 3), (2, 3), "ac", land) == "cbda"
+
+
+def test_too_few_peers_leave_a_pin_where_it_is_unless_more_are_asked_for() -> None:
+    land = land_of({"a": 1, "b": 3}, away="a")
+    assert again((2, 2), (2, 2), "ab", land) == "ab"
+    with pytest.raises(NotEnoughPeers, match=r"Needed at least: 3\. Wanted at most: 3\. Available candidates: 1\. Not"):
+        again((3, 3), (2, 2), "ab", land)
+
+
+def test_a_full_disk_keeps_what_it_has_but_is_not_waited_for() -> None:
+    land = land_of({"a": 0, "b": 3})
+    assert again((1, 1), (1, 1), "a", land) == "a"
+    assert again((1, 1), (1, 1), "a", land, pending="a") == "ba"
+
+
+def test_an_excluded_peer_keeps_what_it_has() -> None:
+    land = land_of({"a": 1, "b": 3})
+    land.exclude(ids("a")[0], "it is being drained")
+    assert again((1, 1), (1, 1), "a", land) == "a"
+
+
+def test_a_move_in_progress_is_left_alone() -> None:
+    land = land_of({"a": 1, "b": 3, "c": 2, "d": 9})
+    assert again((1, 2), (1, 2), "abc", land, pending="b", preferred="d") == "abc"
+    assert again((2, 2), (1, 2), "abc", land) == "abc"
+
+
+def test_a_smaller_maximum_keeps_those_that_hold_it_in_their_order() -> None:
+    land = land_of({"a": 1, "b": 3, "c": 2, "d": 1}, away="c")
+    assert again((1, 2), (2, 4), "abcd", land) == "ab"
+    assert again((1, 2), (2, 4), "abcd", land, pending="a") == "bd"
+    assert again((1, 3), (2, 4), "abcd", land, pending="a") == "bcd", "the absent peer holds it, the first does not yet"
+    assert again((1, 3), (2, 4), "abcd", land, pending="ac") == "abd"
+
+
+def test_a_larger_maximum_is_filled_up_around_those_that_are_there() -> None:
+    land = land_of({"a": 1, "b": 3, "c": 2, "d": 1}, away="a")
+    assert again((1, 3), (1, 2), "ac", land) == "acb"
+    assert again((1, 3), (1, 2), "ac", land, preferred="d") == "acd"
+    assert again((1, 9), (1, 2), "ac", land) == "acbd"
+
+
+def test_new_copies_go_where_none_is_yet() -> None:
+    land = land_of({"a": 1, "b": 9, "c": 2}, groups={"c": "us"})
+    assert again((2, 2), (1, 1), "a", land) == "ac", "b has more space, but there is a copy in its group"
+    assert choose(2, 2, land, preferred="a") == "ac"

@@ -151,8 +151,8 @@ async def test_a_comparison_counts_the_pins_of_a_node(world: World) -> None:
 
 
 async def test_a_jump_of_the_wall_clock_makes_no_peer_unfit(world: World) -> None:
-    cluster = await world.start(2, 2)
+    cluster = await world.start(3, 3)
     for seconds in (10**8, -(2 * 10**8)):
         world.clock.jump(seconds)
         (pin,) = (await cluster.pin([(cid(abs(seconds)), NONE)], wait=Wait.ACCEPTED)).pins
-        assert pin.allocations == ("peer0", "peer1")
+        assert set(pin.allocations) == {"peer0", "peer1", "peer2"}

@@ -1,28 +1,45 @@
-"""Which peers should hold a pin: a pure decision with its reasons.
+"""Which peers should hold a pin: decisions over a `Landscape`, with their reasons. The error's text is ipfs-cluster's.
 
-The rules and the error text are ipfs-cluster's: peers that already hold it stay while there are enough of them,
-preferred peers come next, the rest is ordered by the metrics of `allocate_by`, spread over equal tag values first
-and by free space inside them.
+Peers that hold a pin stay while enough of them count, preferred ones come next, the rest goes by the balanced order.
+Nobody is dropped for somebody who has yet to fetch the content: a re-pin only adds, and may so leave more than
+`maximum` for a while, those to be dropped last; repair drops them once enough others hold it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain, zip_longest
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 
+from ipfs_cluster.core.landscape import Landscape
 from ipfs_cluster.errors import InvalidArgument, NotEnoughPeers
-from ipfs_cluster.model import EVERYWHERE, Metric, PeerId
+from ipfs_cluster.model import EVERYWHERE, PeerId
 
-Metrics = Mapping[str, Mapping[PeerId, Metric]]
+NAMED = 10
+"""How many reasons an error tells, and how many peers under each."""
 
 
 @dataclass(frozen=True, slots=True)
-class Allocation:
-    """The decision. peers: in order; empty means everywhere. rejected: why each other known peer is no candidate."""
+class Wish:
+    """How many copies are asked for, and where rather. preferred: taken first when they are candidates, ignored else.
+    size: bytes that must fit, 0 when unknown. without: not these peers, each with the reason.
+    """
 
-    peers: tuple[PeerId, ...]
-    rejected: Mapping[PeerId, str]
+    minimum: int
+    maximum: int
+    preferred: tuple[PeerId, ...] = ()
+    size: int = 0
+    without: Mapping[PeerId, str] = field(default_factory=dict)
+
+    @property
+    def everywhere(self) -> bool:
+        """True when every peer is to hold it."""
+        return self.minimum == EVERYWHERE
+
+    @property
+    def factors(self) -> tuple[int, int]:
+        """(minimum, maximum)."""
+        return self.minimum, self.maximum
 
 
 def check_factors(minimum: int, maximum: int) -> None:
@@ -35,84 +52,98 @@ def check_factors(minimum: int, maximum: int) -> None:
         raise InvalidArgument("replication_factor_min is larger than replication_factor_max")
 
 
-def allocate(
-    minimum: int,
-    maximum: int,
-    *,
-    peers: Collection[PeerId],
-    metrics: Metrics,
-    now: float,
-    allocate_by: Sequence[str],
-    current: Sequence[PeerId] = (),
-    preferred: Sequence[PeerId] = (),
-    ties: Mapping[PeerId, float] | None = None,
-) -> Allocation:
-    """Choose peers for a pin.
-
-    current: where it is allocated now. preferred: taken first when they are candidates. ties: a random number for
-    each peer, to spread equals. Raises NotEnoughPeers, with which filter removed which peer, and InvalidArgument.
+def allocate(wish: Wish, landscape: Landscape, now: float) -> tuple[PeerId, ...]:
+    """Peers for a new pin, best first; empty means everywhere. Raises NotEnoughPeers, which says which filter removed
+    which peer, and InvalidArgument.
     """
-    check_factors(minimum, maximum)
-    if minimum == EVERYWHERE:
-        return Allocation((), {})
-    rejected = {peer: why for peer in peers if (why := _unfit(peer, metrics, allocate_by, now))}
-    candidates = [peer for peer in peers if peer not in rejected]
-    kept = [peer for peer in current if peer in candidates]
-    if len(kept) >= minimum:
-        # Peers that are away for a while stay listed within the margin: nothing moves when they return.
-        stay = list(current) if len(current) <= maximum else kept[:maximum]
-        return Allocation(tuple(stay), rejected)
-    fresh = [peer for peer in candidates if peer not in kept]
-    first = [peer for peer in preferred if peer in fresh]
-    rest = [peer for peer in fresh if peer not in first]
-    ordered = list(_balanced(first, allocate_by, metrics, ties)) + list(_balanced(rest, allocate_by, metrics, ties))
-    if len(kept) + len(ordered) < minimum:
-        raise NotEnoughPeers(_shortage(minimum, maximum, len(kept) + len(ordered), rejected))
-    return Allocation(tuple(kept + ordered[: maximum - len(kept)]), rejected)
+    check_factors(*wish.factors)
+    if wish.everywhere:
+        return ()
+    chosen = _further(wish, (), wish.maximum, landscape, now)
+    if len(chosen) < wish.minimum:
+        raise _not_enough(wish, (), chosen, landscape, now)
+    return chosen
 
 
-def _unfit(peer: PeerId, metrics: Metrics, allocate_by: Sequence[str], now: float) -> str:
-    for name in ("ping", *allocate_by):
-        metric = metrics.get(name, {}).get(peer)
-        if metric is None:
-            return f"no {name} metric"
-        if not metric.usable(now):
-            return f"{name} metric {'expired' if metric.valid else 'invalid'}"
-    return ""
+def reallocate(
+    wish: Wish,
+    current: Sequence[PeerId],
+    factors: tuple[int, int],
+    landscape: Landscape,
+    now: float,
+    pending: Collection[PeerId] = (),
+) -> tuple[PeerId, ...]:
+    """Peers for a pin that is allocated to `current`, at least one, by `factors`. pending: those that do not hold it.
+
+    Within the margin nothing moves. Unchanged factors never take a peer away, and where there are too few peers for
+    them everything stays as it is. A raised maximum is filled up at once, as ipfs-cluster's documentation says of a
+    re-pin; else that is repair's, which has a budget. A lowered one keeps those that hold the pin, in their order.
+    Raises NotEnoughPeers, InvalidArgument.
+    """
+    check_factors(*wish.factors)
+    if wish.everywhere:
+        return ()
+    counted = [peer for peer in current if landscape.keeps(peer, now, pending=peer in pending)]
+    if len(counted) < wish.minimum:
+        return _refilled(wish, current, counted, factors, landscape, now)
+    if wish.maximum < factors[1] and wish.maximum < len(current):
+        worst_last = sorted(current, key=lambda peer: (peer in pending, peer not in counted))
+        return tuple(peer for peer in current if peer in worst_last[: wish.maximum])
+    if factors[1] < wish.maximum and len(current) < wish.maximum:
+        return (*current, *_further(wish, current, wish.maximum - len(current), landscape, now))
+    return tuple(current)
 
 
-def _shortage(minimum: int, maximum: int, found: int, rejected: Mapping[PeerId, str]) -> str:
-    text = (
-        f"not enough peers to allocate CID. Needed at least: {minimum}. Wanted at most: {maximum}. "
-        f"Available candidates: {found}."
+def _refilled(
+    wish: Wish,
+    current: Sequence[PeerId],
+    counted: Sequence[PeerId],
+    factors: tuple[int, int],
+    landscape: Landscape,
+    now: float,
+) -> tuple[PeerId, ...]:
+    rest = [peer for peer in current if peer not in counted]
+    others = replace(wish, without={**wish.without, **dict.fromkeys(rest, "its copy does not count")})
+    fresh = _further(others, counted, wish.maximum - len(counted), landscape, now)
+    if len(counted) + len(fresh) >= wish.minimum:
+        return (*counted, *fresh, *rest)
+    if wish.factors == factors:
+        return tuple(current)
+    raise _not_enough(wish, counted, fresh, landscape, now)
+
+
+def _further(
+    wish: Wish, current: Sequence[PeerId], number: int, landscape: Landscape, now: float
+) -> tuple[PeerId, ...]:
+    return landscape.grow(current, number, now, preferred=wish.preferred, size=wish.size, without=wish.without)
+
+
+def _not_enough(
+    wish: Wish, counted: Sequence[PeerId], fresh: Sequence[PeerId], landscape: Landscape, now: float
+) -> NotEnoughPeers:
+    rejected = landscape.why_not(now, size=wish.size, without=wish.without)
+    return NotEnoughPeers(
+        f"not enough peers to allocate CID. Needed at least: {wish.minimum}. Wanted at most: {wish.maximum}. "
+        f"Available candidates: {len(counted) + len(fresh)}."
+        + _spoken(rejection for peer, rejection in rejected.items() if peer not in counted)
     )
-    if rejected:
-        text += " Not candidates: " + ", ".join(f"{peer} ({why})" for peer, why in sorted(rejected.items())) + "."
-    return text
 
 
-def _balanced(
-    peers: Sequence[PeerId], names: Sequence[str], metrics: Metrics, ties: Mapping[PeerId, float] | None
-) -> Iterator[PeerId]:
-    """ipfs-cluster's balanced order: round-robin over the partitions of the first metric, each ordered by the next."""
-    if not names:
-        return iter(sorted(peers, key=lambda peer: ((ties or {}).get(peer, 0.0), peer)))
-    values = metrics.get(names[0], {})
-    partitions: dict[str, list[PeerId]] = {}
-    for peer in peers:
-        metric = values[peer]
-        key = metric.value if metric.partitionable else peer
-        partitions.setdefault(key, []).append(peer)
-
-    def rank(item: tuple[str, list[PeerId]]) -> tuple[int, int, float, str]:
-        key, members = item
-        own = values[members[0]].weight
-        below = sum(metrics.get(name, {})[peer].weight for name in names[1:] for peer in members)
-        tie = 0.0 if values[members[0]].partitionable else (ties or {}).get(members[0], 0.0)
-        return (-own, -below, tie, key)
-
-    columns = [
-        list(_balanced(members, names[1:], metrics, ties)) for _, members in sorted(partitions.items(), key=rank)
+def _spoken(rejections: Iterable[tuple[str, str]]) -> str:
+    """The peers that are no candidates, by reason, those that share one together; (name, reason)."""
+    groups = [
+        (reason, [name for name, _ in group])
+        for reason, group in groupby(sorted(rejections, key=lambda one: (one[1], one[0])), lambda one: one[1])
     ]
-    rows = chain.from_iterable(zip_longest(*columns))
-    return (peer for peer in rows if peer is not None)
+    if not groups:
+        return ""
+    groups.sort(key=lambda group: -len(group[1]))
+    texts = [f"{_listed(names)} ({reason})" for reason, names in groups[:NAMED]]
+    if more := sum(len(names) for _, names in groups[NAMED:]):
+        texts.append(f"{more} more for other reasons")
+    return f" Not candidates: {'; '.join(texts)}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")

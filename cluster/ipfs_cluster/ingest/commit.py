@@ -76,7 +76,7 @@ class RootCommit:
         for cid in cids:
             before = existing.get(cid)
             options = self._new if before is None else self._options
-            pin, changes = plan_pin(before, cid, options, works.get(cid, ()), around)
+            pin, changes = plan_pin(before, cid, options, works.get(cid, ()), around, held[cid])
             sure = frozenset(peer for peer in held[cid] if pin.wanted_on(peer) and (peer, cid) not in self._unsure)
             put = next((write for write in changes if isinstance(write, PutPin)), None)
             if put is None and before is not None and any(work.peer in sure for work in works.get(cid, ())):
