@@ -224,13 +224,14 @@ class PutPin:
 class RemovePin:
     """Delete the visible entry; absent and no guard (or expect 0): nothing happens.
 
-    release: as in PutPin, with the entry's mode. Rows of other peers that want the pin turn into UNPIN_QUEUED too: an
-    attempt may have pinned it there, and without an entry nothing may go on pinning.
+    release: as in PutPin, with the entry's mode and `priority`. Rows of other peers that want the pin turn into
+    UNPIN_QUEUED too: an attempt may have pinned it there, and without an entry nothing may go on pinning.
     """
 
     cid: Cid
     expect: int | None = None
     release: tuple[PeerId, ...] = ()
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +298,7 @@ class FinishWork:
 class FailWork:
     """The tracker's word that an attempt failed: status (an *_ERROR or *_QUEUED one), attempts, reason and next time,
     if the generation is still this one. `since` changes only when the status changes. The generation stays.
+    priority: the row's from now on; None leaves it.
     """
 
     peer: PeerId
@@ -306,6 +308,7 @@ class FailWork:
     attempts: int
     error: str
     next_retry: float
+    priority: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +317,7 @@ class QueueWork:
 
     For a status in WANTS_PIN only if the visible entry wants the CID on the peer; the mode is the entry's. For one in
     WANTS_UNPIN only if it does not; the mode is that of the row, recursive without one. Else nothing happens.
-    expect_absent: only if there is no row now. The row keeps its priority.
+    expect_absent: only if there is no row now. The row's priority is the higher of its own and `priority`.
     """
 
     peer: PeerId
@@ -322,6 +325,7 @@ class QueueWork:
     status: TrackerStatus
     error: str = ""
     expect_absent: bool = False
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -562,9 +566,17 @@ class Store(Protocol):
         """All rows, in pages of at most 1,000."""
         ...
 
-    async def due(self, peer: PeerId, now: float, limit: int, skip: frozenset[Cid]) -> list[Work]:
+    async def due(
+        self,
+        peer: PeerId,
+        now: float,
+        limit: int,
+        skip: frozenset[Cid],
+        *,
+        below: int | None = None,
+    ) -> list[Work]:
         """Rows with next_retry <= now that are not in skip: higher priority first, then the earliest next_retry, which
-        for a new row is the time it was made.
+        for a new row is the time it was made. below: only those of a lower priority.
         """
         ...
 
@@ -574,6 +586,18 @@ class Store(Protocol):
 
     async def retry_now(self, peer: PeerId, now: float) -> int:
         """Make all rows of a peer due (its node came back); how many were not. Generations stay."""
+        ...
+
+    async def shift_retries(self, peer: PeerId, now: float, seconds: float) -> int:
+        """Add seconds to every next_retry of the peer that is after now (the wall clock jumped); how many there were.
+        Generations stay.
+        """
+        ...
+
+    async def ahead(self, work: Work, now: float) -> int:
+        """How many of its peer's rows with next_retry <= now come before this one: those of a higher priority, and
+        those of the same and an earlier next_retry.
+        """
         ...
 
     async def work_counts(self) -> dict[tuple[PeerId, TrackerStatus], int]:

@@ -98,6 +98,13 @@ class MemoryStore:
             state.rows[key] = replace(state.rows[key], next_retry=now)
         return len(waiting)
 
+    async def shift_retries(self, peer: PeerId, now: float, seconds: float) -> int:
+        state = self._ready()
+        waiting = [key for key, row in state.rows.items() if key[0] == peer and row.next_retry > now]
+        for key in waiting:
+            state.rows[key] = replace(state.rows[key], next_retry=state.rows[key].next_retry + seconds)
+        return len(waiting)
+
     # --- entries ---
 
     async def revision(self) -> int:
@@ -181,13 +188,26 @@ class MemoryStore:
         async for page in _pages(keys, found):
             yield page
 
-    async def due(self, peer: PeerId, now: float, limit: int, skip: frozenset[Cid]) -> list[Work]:
+    async def due(
+        self,
+        peer: PeerId,
+        now: float,
+        limit: int,
+        skip: frozenset[Cid],
+        *,
+        below: int | None = None,
+    ) -> list[Work]:
         rows = [row for row in self._of(peer) if row.next_retry <= now and row.cid not in skip]
+        rows = [row for row in rows if below is None or row.priority < below]
         rows.sort(key=lambda row: (-row.priority, row.next_retry))
         return [self._complete(row) for row in rows[:limit]]
 
     async def next_due(self, peer: PeerId, now: float) -> float | None:
         return min((row.next_retry for row in self._of(peer) if row.next_retry > now), default=None)
+
+    async def ahead(self, work: Work, now: float) -> int:
+        place = (-work.priority, work.next_retry)
+        return sum(row.next_retry <= now and (-row.priority, row.next_retry) < place for row in self._of(work.peer))
 
     def _of(self, peer: PeerId) -> list[Work]:
         return [row for row in self._ready().rows.values() if row.peer == peer]

@@ -152,7 +152,7 @@ class State:
         self.touched.append((None, write.cid))
         wanting = [peer for (peer, cid), row in self.rows.items() if cid == write.cid and row.status in WANTS_PIN]
         for peer in dict.fromkeys([*write.release, *wanting]):
-            self._release(peer, write.cid, entry.mode, now)
+            self._release(peer, write.cid, entry.mode, now, write.priority)
 
     def _take_pending(self, op: str) -> list[PutPending]:
         taken = [pending for (at, _), pending in self.pending.items() if at == op]
@@ -226,6 +226,7 @@ class State:
                 attempts=write.attempts,
                 error=write.error,
                 next_retry=write.next_retry,
+                priority=row.priority if write.priority is None else write.priority,
                 since=now,
             )
         )
@@ -241,7 +242,7 @@ class State:
         mode = row.mode if row is not None else PinMode.RECURSIVE
         if entry is not None and wanted:
             mode = entry.mode
-        priority = row.priority if row is not None else 0
+        priority = write.priority if row is None else max(row.priority, write.priority)
         self._put_row(
             Work(write.peer, write.cid, write.status, mode, self.revision, 0, write.error, now, now, priority)
         )

@@ -22,6 +22,7 @@ from ipfs_cluster.testing.fake_clock import FakeClock
 from ipfs_cluster.testing.store_contract_claims import ClaimContract, ForeignContract, PendingContract
 from ipfs_cluster.testing.store_contract_figures import FiguresContract
 from ipfs_cluster.testing.store_contract_query import ListingContract
+from ipfs_cluster.testing.store_contract_queue import QueueContract
 from ipfs_cluster.testing.store_contract_scan import ScanContract
 from ipfs_cluster.testing.store_contract_work import WorkContract
 from ipfs_cluster.testing.store_values import (
@@ -216,6 +217,7 @@ class StoreContract(
     ListingContract,
     FeedContract,
     WorkContract,
+    QueueContract,
     PendingContract,
     ClaimContract,
     ForeignContract,

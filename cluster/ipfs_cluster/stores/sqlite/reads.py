@@ -180,17 +180,26 @@ def changes(connection: sqlite3.Connection, peers: PeerNumbers, after: int, limi
 # --- work ---
 
 
-def _priorities(connection: sqlite3.Connection, peer: int) -> Iterator[int]:
+def _priorities(connection: sqlite3.Connection, peer: int, below: int | None = None) -> Iterator[int]:
     """Those that the peer's rows have, the highest first; a step of the index for each."""
     statement = "SELECT max(priority) FROM work WHERE peer = ? AND priority < ?"
-    (priority,) = connection.execute("SELECT max(priority) FROM work WHERE peer = ?", (peer,)).fetchone()
+    if below is None:
+        (priority,) = connection.execute("SELECT max(priority) FROM work WHERE peer = ?", (peer,)).fetchone()
+    else:
+        (priority,) = connection.execute(statement, (peer, below)).fetchone()
     while priority is not None:
         yield priority
         (priority,) = connection.execute(statement, (peer, priority)).fetchone()
 
 
 def due(
-    connection: sqlite3.Connection, peers: PeerNumbers, peer: PeerId, now: float, limit: int, skip: frozenset[Cid]
+    connection: sqlite3.Connection,
+    peers: PeerNumbers,
+    peer: PeerId,
+    now: float,
+    limit: int,
+    skip: frozenset[Cid],
+    below: int | None,
 ) -> list[Work]:
     """Rows whose time has come."""
     number = peers.number(peer)
@@ -202,7 +211,7 @@ def due(
         "WHERE w.peer = ? AND w.priority = ? AND w.next_retry <= ? ORDER BY w.next_retry, w.pin LIMIT ?"
     )
     with moment(connection):
-        for priority in _priorities(connection, number):
+        for priority in _priorities(connection, number, below):
             values = (number, priority, now, limit - len(found) + len(skip))
             works = [load_work(row, peers) for row in connection.execute(statement, values).fetchall()]
             found += [work for work in works if work.cid not in skip]
@@ -223,6 +232,21 @@ def next_due(connection: sqlite3.Connection, peers: PeerNumbers, peer: PeerId, n
             for priority in _priorities(connection, number)
         ]
     return min((time for time in times if time is not None), default=None)
+
+
+def ahead(connection: sqlite3.Connection, peers: PeerNumbers, work: Work, now: float) -> int:
+    """Due rows before this one."""
+    number = peers.number(work.peer)
+    higher = "SELECT count(*) FROM work WHERE peer = ? AND priority = ? AND next_retry <= ?"
+    same = "SELECT count(*) FROM work WHERE peer = ? AND priority = ? AND next_retry <= ? AND next_retry < ?"
+    found = 0
+    with moment(connection):
+        for priority in [] if number is None else _priorities(connection, number):
+            if priority > work.priority:
+                found += connection.execute(higher, (number, priority, now)).fetchone()[0]
+            elif priority == work.priority:
+                found += connection.execute(same, (number, priority, now, work.next_retry)).fetchone()[0]
+    return found
 
 
 def works_page(

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from ipfs_cluster.cid import parse
 from ipfs_cluster.model import PeerId, TrackerStatus
+from ipfs_cluster.ports import QueueWork
 from ipfs_cluster.stores.sqlite.codec import LAST_WANTING_PIN, META, STATUS_NUMBERS, PeerNumbers
 
 _FIND = "SELECT id, visible, revision, mode FROM pins WHERE text = ?"
@@ -118,9 +119,9 @@ class Rows:
         """UNPIN_QUEUED, whatever was there."""
         self._put(_SET, pin, text, peers, TrackerStatus.UNPIN_QUEUED, mode, "", now, priority)
 
-    def ask(self, pin: int, text: str, peer: PeerId, status: TrackerStatus, mode: int, error: str, now: float) -> None:
-        """This status, attempts 0; the row keeps its priority."""
-        self._put(_SET, pin, text, (peer,), status, mode, error, now, 0)
+    def ask(self, pin: int, text: str, write: QueueWork, mode: int, now: float) -> None:
+        """The status that is asked for, attempts 0."""
+        self._put(_SET, pin, text, (write.peer,), write.status, mode, write.error, now, write.priority)
 
     def _put(
         self,

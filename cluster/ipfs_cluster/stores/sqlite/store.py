@@ -135,6 +135,10 @@ class SqliteStore:
         opened = self._ready()
         return await opened.writer.call(lambda: opened.writes.retry_now(peer, now), savepoint=False)
 
+    async def shift_retries(self, peer: PeerId, now: float, seconds: float) -> int:
+        opened = self._ready()
+        return await opened.writer.call(lambda: opened.writes.shift_retries(peer, now, seconds), savepoint=False)
+
     # --- entries ---
 
     async def revision(self) -> int:
@@ -199,11 +203,22 @@ class SqliteStore:
             if page:
                 yield page
 
-    async def due(self, peer: PeerId, now: float, limit: int, skip: frozenset[Cid]) -> list[Work]:
-        return await self._read(reads.due, peer, now, limit, skip)
+    async def due(
+        self,
+        peer: PeerId,
+        now: float,
+        limit: int,
+        skip: frozenset[Cid],
+        *,
+        below: int | None = None,
+    ) -> list[Work]:
+        return await self._read(reads.due, peer, now, limit, skip, below)
 
     async def next_due(self, peer: PeerId, now: float) -> float | None:
         return await self._read(reads.next_due, peer, now)
+
+    async def ahead(self, work: Work, now: float) -> int:
+        return await self._read(reads.ahead, work, now)
 
     async def work_counts(self) -> dict[tuple[PeerId, TrackerStatus], int]:
         return await self._read(reads.work_counts)

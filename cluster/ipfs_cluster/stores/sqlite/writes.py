@@ -56,7 +56,7 @@ _HIDE_PIN = (
 )
 _FAIL = (
     "UPDATE work SET since = CASE WHEN status = ?1 THEN since ELSE ?2 END, status = ?1, attempts = ?3, error = ?4, "
-    "next_retry = ?5 WHERE pin = ?6 AND peer = ?7 AND generation = ?8"
+    "next_retry = ?5, priority = coalesce(?9, priority) WHERE pin = ?6 AND peer = ?7 AND generation = ?8"
 )
 _PUT_PEER = (
     "UPDATE peers SET name = ?, node_id = ?, surveyed = ?, adopted = ?, draining = ?, "
@@ -129,6 +129,12 @@ class Writes:
         values = {"peer": self.rows.number(peer), "now": now}
         return self._run("UPDATE work SET next_retry = :now WHERE peer = :peer AND next_retry > :now", values).rowcount
 
+    def shift_retries(self, peer: PeerId, now: float, seconds: float) -> int:
+        """`Store.shift_retries`."""
+        values = {"peer": self.rows.number(peer), "now": now, "seconds": seconds}
+        statement = "UPDATE work SET next_retry = next_retry + :seconds WHERE peer = :peer AND next_retry > :now"
+        return self._run(statement, values).rowcount
+
     def finish(self) -> None:
         """Before the transaction ends: what is written once for all its commits."""
         if self._removals_unchecked > self._removals_kept // 10:
@@ -194,7 +200,7 @@ class Writes:
         rows.touch(None, text)
         wanting = self._run("SELECT peer FROM work WHERE pin = ? AND status <= ?", (pin, LAST_WANTING_PIN)).fetchall()
         peers = dict.fromkeys([*write.release, *(rows.peers.peer(number) for (number,) in wanting)])
-        rows.release(pin, text, peers, mode, now)
+        rows.release(pin, text, peers, mode, now, write.priority)
 
     # --- pending entries ---
 
@@ -275,7 +281,7 @@ class Writes:
         number = self.rows.number(write.peer)
         status = STATUS_NUMBERS[write.status]
         values = (status, now, write.attempts, write.error, write.next_retry, found[0], number, write.generation)
-        if self._run(_FAIL, values).rowcount:
+        if self._run(_FAIL, (*values, write.priority)).rowcount:
             self.rows.touch(write.peer, text)
 
     def _queue_work(self, write: QueueWork, now: float) -> None:
@@ -292,7 +298,7 @@ class Writes:
         elif mode is None:
             mode = _RECURSIVE
         pin = rows.id_of(text) if found is None else found[0]
-        rows.ask(pin, text, write.peer, write.status, mode, write.error, now)
+        rows.ask(pin, text, write, mode, now)
 
     # --- peers, foreign pins ---
 
