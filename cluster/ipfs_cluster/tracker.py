@@ -122,6 +122,8 @@ class Tracker:
         if len(self._offered) < OFFERED:
             self._offered[work.cid] = work
             self._start_offered()
+            if len(self._offered) == 1:
+                self._wake.set()  # it has to wait, and while it does the loop looks for a place now and then
         else:
             self._more = True
 
@@ -175,7 +177,8 @@ class Tracker:
             while True:
                 await self._usable.wait()
                 self._wake.clear()
-                if self._clock.time() >= self._retry_at:
+                self._start_offered()
+                if self._retry_is_due:
                     self._more = True
                 if self._free_for_queue > 0 and self._more:
                     try:
@@ -209,6 +212,12 @@ class Tracker:
     def _free_for_queue(self) -> int:
         return self._free - (self._settings.concurrent // RESERVE if self._retrying else 0)
 
+    @property
+    def _retry_is_due(self) -> bool:
+        """Also when it is further ahead than any pause is long: the wall clock was turned back meanwhile."""
+        wait = self._retry_at - self._clock.time()
+        return wait <= 0 or self._settings.backoff.cap < wait < inf
+
     async def _start_due(self) -> None:
         """Start as many due rows as fit; afterwards it is known whether there are more, and when the next is due."""
         free = self._free_for_queue
@@ -224,6 +233,9 @@ class Tracker:
             self._start(work, new=offered is not None and offered.generation == work.generation)
         if not self._more:
             self._retry_at = await self._store.next_due(self.peer, now) or inf
+            if self._retry_is_due:
+                await self._store.retry_now(self.peer, now)
+                self._more = True
 
     def _start_offered(self) -> None:
         """As many of the rows that were handed over as there is room for, the oldest first."""
@@ -269,7 +281,7 @@ class Tracker:
             longest.task.cancel()
 
     async def _idle_until_woken(self) -> None:
-        if self._more and self._running:
+        if (self._more or self._offered) and self._running:
             # No place is free now; in a while one of those who hold them may only be waiting.
             await sleep_or_event(self._clock, PATIENCE, self._wake)
         elif self._retry_at == inf:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from ipfs_cluster import cid as cids
 from ipfs_cluster.cid import Cid
@@ -36,8 +37,19 @@ class FakeNetwork:
             self.changed.notify_all()
 
 
+CarryOut = Callable[[str, Callable[[], Any]], Awaitable[Any]]
+"""(what, effect): lets the effect of a call take place."""
+
+
+async def at_once(_what: str, effect: Callable[[], Any]) -> Any:
+    """How effects take place unless a test wants to come in between."""
+    return effect()
+
+
 class FakeNode:
-    """One node. Public attributes are the test's handles: `pins_held`, `refusals`, `calls`, `away`, `hold`."""
+    """One node. Public attributes are the test's handles: `pins_held`, `refusals`, `calls`, `away`, `hold`,
+    `carry_out`.
+    """
 
     def __init__(self, network: FakeNetwork, node_id: str, free: int = 10**12) -> None:
         self.network = network
@@ -62,6 +74,7 @@ class FakeNode:
         self.add_refused = b""
         self.add_trailer = ""
         self.adds_instead: dict[Cid, Cid] = {}
+        self.carry_out: CarryOut = at_once
 
     def _call(self, name: str) -> None:
         self.calls[name] += 1
@@ -88,9 +101,13 @@ class FakeNode:
                 raise NodeStalled("no new block")
             async with self.network.changed:
                 await self.network.changed.wait_for(lambda: cid in self.network.content or bool(self.away))
-        self._call("pin/add end")
+
+        def arrived() -> None:
+            self._call("pin/add end")
+            self.pins_held[cid] = NodePin(cid, mode, name)
+
         on_progress(1, 100)
-        self.pins_held[cid] = NodePin(cid, mode, name)
+        await self.carry_out(f"pin/add {cid_text(cid)}", arrived)
 
     async def pin_update(self, old: Cid, new: Cid, stall: float) -> None:
         self._call("pin/update")
@@ -203,14 +220,19 @@ class FakeAdd:
             node._call("add read")
             *lines, self._rest = (self._rest + piece).split(b"\n")
             for line in filter(None, lines):
-                self._pin(root)
+                await self._pin(root)
                 root = cids.parse(line.decode())
                 root = node.adds_instead.get(root, root)
                 yield [json.dumps({"Hash": cid_text(root)}).encode()]
         if not node.add_trailer:
-            self._pin(root)
+            await self._pin(root)
 
-    def _pin(self, root: Cid | None) -> None:
-        if root is not None:
+    async def _pin(self, root: Cid | None) -> None:
+        if root is None:
+            return
+
+        def pinned() -> None:
             self._node.network.content.add(root)
             self._node.pins_held[root] = NodePin(root, PinMode.RECURSIVE)
+
+        await self._node.carry_out(f"add {cid_text(root)}", pinned)
