@@ -20,7 +20,7 @@ class TaskSet:
     """Tasks that outlive the call which started them. A failure is logged with the task's name; `close` ends all."""
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -28,17 +28,17 @@ class TaskSet:
     def start(self, name: str, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         """Run in the background; the set keeps the reference until it ends."""
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work, name=name)
-        self._tasks.add(task)
+        self._tasks[task] = None
         task.add_done_callback(self._done)
         return task
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("background task %s failed", task.get_name(), exc_info=error)
 
     async def close(self) -> None:
-        """Cancel what still runs and wait for it."""
+        """Cancel what still runs, the oldest first, and wait for it."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
