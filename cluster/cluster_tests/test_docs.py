@@ -28,7 +28,10 @@ KINDS: dict[Callable[[object], object], str] = {
     values.strings: "strings",
     values.mapping: "map of strings",
     nodes: "nodes",
+    values.natural: "integer ≥ 0",
+    values.size: "size",
 }
+CHOICES = {"api.ipfsproxy.wait": "`accepted`, `min`, `all`", "informer.disk.metric_type": "`freespace`, `reposize`"}
 
 
 def page(name: str) -> str:
@@ -63,9 +66,7 @@ def test_every_setting_is_documented_with_its_variable_and_type() -> None:
 
 
 def kind(key: Key) -> str:
-    if key.path == "api.ipfsproxy.wait":
-        return "`accepted`, `min`, `all`"
-    return KINDS[key.parse]
+    return CHOICES.get(key.path) or KINDS[key.parse]
 
 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: key.path)

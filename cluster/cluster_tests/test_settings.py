@@ -57,6 +57,10 @@ WRONG = [
     ("cluster", "pin_recover_interval", "0s", '"0s": must be longer than 0s'),
     ("cluster", "disable_repinning", "yes", '"yes": must be true or false'),
     ("cluster", "disable_repinning", 1, "1: must be true or false"),
+    ("informer.disk", "reserve", "5%", '"5%": must be bytes or a size such as "10GB" or "512MiB"'),
+    ("informer.disk", "reserve", -1, "-1: must not be negative"),
+    ("informer.disk", "reserve", True, "true: must be a whole number"),
+    ("informer.disk", "metric_type", "free", '"free": must be one of freespace, reposize'),
     ("api.ipfsproxy", "listen_multiaddress", [], "[]: needs at least one address"),
     ("api.ipfsproxy", "listen_multiaddress", {}, "{}: must be a string or a list of strings"),
     ("api.ipfsproxy", "listen_multiaddress", "/ip4/127.0.0.1/udp/9095", "must be /ip4|ip6|dns/<host>/tcp/<port>"),
@@ -320,3 +324,16 @@ def test_wrong_environment_writes_nothing(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="CLUSTER_REPLICATIONFACTORMIN"):
         write_default(tmp_path, {"CLUSTER_REPLICATIONFACTORMIN": "x"}, secret=SECRET)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_node_may_have_a_reserve_of_its_own() -> None:
+    entry = {"node_multiaddress": "/unix/x"}
+    entries = [entry, {**entry, "reserve": "5GiB", "honour_storage_max": True}, {**entry, "reserve": 0}]
+    found = value({"ipfs_connector": {"nodes": entries}}, "ipfs_connector.nodes")
+    assert [(node.reserve, node.honour_storage_max) for node in found] == [
+        (None, False),
+        (5 * 2**30, True),
+        (0, False),
+    ]
+    (problem,) = refused({"ipfs_connector": {"nodes": [{**entry, "reserve": "much"}]}})
+    assert "reserve" in problem

@@ -26,6 +26,7 @@ from ipfs_cluster.pinning import PinCall, UpdateCall, Wait
 from ipfs_cluster.pins import SETTLE, Pins
 from ipfs_cluster.planning import Defaults
 from ipfs_cluster.ports import Clock, Node, Store
+from ipfs_cluster.queues import Queues
 from ipfs_cluster.removal import UnpinOutcome
 from ipfs_cluster.tasks import TaskSet, sleep_or_event
 from ipfs_cluster.views import Views
@@ -56,8 +57,9 @@ class Cluster:
         self._hub = Hub()
         self._tasks = TaskSet()
         self._mesh_due = asyncio.Event()
+        queues = Queues(store, clock)
         self.peers_by_id = {
-            spec.id: LocalPeer(spec, store, clock, self._hub, settings.peer, self._refuse, self._peer_up)
+            spec.id: LocalPeer(spec, store, clock, self._hub, settings.peer, queues, self._refuse, self._peer_up)
             for spec in specs
         }
         (self.home,) = [peer for peer in self.peers_by_id.values() if peer.home]

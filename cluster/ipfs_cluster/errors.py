@@ -34,6 +34,10 @@ class NotEnoughPeers(ClusterError):
     """Allocation found fewer candidates than replication_min; the message is ipfs-cluster's."""
 
 
+class NotEnoughSpace(ClusterError):
+    """Too few peers have room for what is to be added; the message names each peer with what it has."""
+
+
 class PinFailed(ClusterError):
     """A waiting pin request cannot reach its number of peers. index: the lowest failing argument, from 0."""
 
@@ -72,6 +76,20 @@ class NodeError(ClusterError):
         super().__init__(message)
         self.status = status
         self.code = code
+
+
+class NodeFull(NodeError):
+    """The node's disk is full: its own words say so."""
+
+
+_FULL = ("no space left on device", "disk quota exceeded", "not enough space on the disk")
+"""What operating systems call it; daemons put it at the end of their messages, whatever their datastore."""
+
+
+def node_error(message: str, *, status: int = 500, code: int = 0) -> NodeError:
+    """A node's error message as the error that it means."""
+    kind = NodeFull if message.rstrip(" .").endswith(_FULL) else NodeError
+    return kind(message, status=status, code=code)
 
 
 class NodeUnreachable(NodeError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -37,6 +37,10 @@ class Watcher(Protocol):
 
     def peer_away(self, peer: PeerId, message: str) -> None:
         """No attempt of this peer will end before its node is back."""
+        ...
+
+    def peer_full(self, peer: PeerId, message: str, busy: Callable[[Cid], bool]) -> None:
+        """No pin will be made on this peer before there is room on it again, but for attempts in progress (busy)."""
         ...
 
     def removed(self, cid: Cid) -> None:
@@ -90,9 +94,16 @@ class Hub:
 
     def peer_away(self, peer: PeerId, message: str) -> None:
         """Tell every watcher that a peer's node is away."""
-        seen = {id(watcher): watcher for watchers in self._watchers.values() for watcher in watchers}
-        for watcher in seen.values():
+        for watcher in self._everybody():
             watcher.peer_away(peer, message)
+
+    def peer_full(self, peer: PeerId, message: str, busy: Callable[[Cid], bool]) -> None:
+        """Tell every watcher that a peer has no room. busy: an attempt is in progress there, which may end well."""
+        for watcher in self._everybody():
+            watcher.peer_full(peer, message, busy)
+
+    def _everybody(self) -> list[Watcher]:
+        return list({id(watcher): watcher for watchers in self._watchers.values() for watcher in watchers}.values())
 
     # --- entries that are given up ---
 

@@ -210,7 +210,9 @@ class NodeInfo:
 
 @dataclass(frozen=True, slots=True)
 class PeerInfo:
-    """A peer of the cluster. error: why its node cannot be used now, empty when it can."""
+    """A peer of the cluster. error: why its node cannot be used now, empty when it can. free: bytes that something new
+    may take there. full: why nothing new goes there although it can be used; empty when it does.
+    """
 
     id: PeerId
     name: str
@@ -218,6 +220,8 @@ class PeerInfo:
     node: NodeInfo | None = None
     error: str = ""
     home: bool = False
+    free: int = 0
+    full: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,14 +246,6 @@ class Metric:
         monotonic, as `expire` is.
         """
         return self.valid and now < self.expire
-
-
-@dataclass(frozen=True, slots=True)
-class Space:
-    """Disk space as a node's host reports it, in bytes."""
-
-    free: int
-    total: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
+from ipfs_cluster.core.room import Room, RoomRule
 from ipfs_cluster.errors import ClusterError, NodeError
 from ipfs_cluster.gate import Gate
 from ipfs_cluster.hub import Hub
@@ -14,6 +15,7 @@ from ipfs_cluster.model import ClaimKind, NodeInfo, PeerId, PeerInfo
 from ipfs_cluster.monitor import Monitor, MonitorSettings, PeerState
 from ipfs_cluster.nodes.empty import EMPTY_RAW_BLOCK
 from ipfs_cluster.ports import Clock, Node, PeerRecord, PutClaim, PutPeer, Store
+from ipfs_cluster.queues import Queues
 from ipfs_cluster.reconcile import Findings, reconcile
 from ipfs_cluster.tasks import TaskSet, sleep_or_event
 from ipfs_cluster.tracker import Tracker, TrackerSettings
@@ -25,13 +27,14 @@ SYSTEM_OWNER = "system"
 
 @dataclass(frozen=True, slots=True)
 class PeerSpec:
-    """What the service is told about a local peer. home: the proxy forwards to its node."""
+    """What the service is told about a local peer. home: the proxy forwards to its node. rule: when it has no room."""
 
     id: PeerId
     name: str
     node: Node
     home: bool = False
     tags: tuple[tuple[str, str], ...] = (("group", "default"),)
+    rule: RoomRule = RoomRule()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class LocalPeer:
         clock: Clock,
         hub: Hub,
         settings: PeerSettings,
+        queues: Queues,
         refuse: Callable[[PeerId, NodeInfo], str],
         on_up: Callable[[LocalPeer], Awaitable[None]],
     ) -> None:
@@ -60,26 +64,21 @@ class LocalPeer:
         self.name = spec.name
         self.home = spec.home
         self.node = spec.node
+        self.tags: Sequence[tuple[str, str]] = spec.tags
+        self.rule = spec.rule
         self.record = PeerRecord(spec.id, spec.name)
         self._store = store
         self._clock = clock
         self._hub = hub
         self._settings = settings
+        self._queues = queues
+        self._refuse = refuse
         self._announce_up = on_up
         self._due = asyncio.Event()
         self.surveyed = asyncio.Event()
         self.gate = Gate(clock)
         self.tracker = Tracker(spec.id, spec.node, self.gate, store, clock, hub, settings.tracker, self._lost)
-        self.monitor = Monitor(
-            spec.id,
-            spec.name,
-            spec.node,
-            clock,
-            replace(settings.monitor, tags=spec.tags),
-            self._node_up,
-            self._node_down,
-            lambda info: refuse(spec.id, info),
-        )
+        self.monitor = Monitor(self, clock, settings.monitor)
 
     @property
     def state(self) -> PeerState:
@@ -91,9 +90,16 @@ class LocalPeer:
         """True while the node answers."""
         return self.state.up
 
+    @property
+    def has_room(self) -> bool:
+        """True while something new may go to the node; else `state.room.why` says why not."""
+        return self.state.room.open
+
     def info(self) -> PeerInfo:
         """The peer as listings show it."""
-        return PeerInfo(self.id, self.name, (), self.state.info, self.state.error, self.home)
+        state = self.state
+        full = state.room.why if state.up else ""
+        return PeerInfo(self.id, self.name, (), state.info, state.error, self.home, state.room.free, full)
 
     async def load(self, records: dict[PeerId, PeerRecord]) -> None:
         """Take up the stored record, or write a new one (which queues every pin that belongs everywhere)."""
@@ -116,6 +122,7 @@ class LocalPeer:
     def start(self, tasks: TaskSet) -> None:
         """Begin watching, working and comparing, until the task set is closed."""
         tasks.start(f"monitor {self.name}", self.monitor.run())
+        tasks.start(f"repository size {self.name}", self.monitor.repo.run())
         tasks.start(f"tracker {self.name}", self.tracker.run())
         tasks.start(f"reconcile {self.name}", self._reconcile_forever())
 
@@ -124,7 +131,20 @@ class LocalPeer:
     def _lost(self, reason: str) -> None:
         self.monitor.suspect(reason)
 
-    async def _node_up(self, changed: bool) -> None:
+    def full(self, words: str) -> None:
+        """The daemon said, in these words, that its disk is full: nothing new goes there until there is room again."""
+        self.monitor.full(words)
+
+    def refuse(self, info: NodeInfo) -> str:
+        """Why this node must not be driven, empty when it may."""
+        return self._refuse(self.id, info)
+
+    async def queued(self) -> int:
+        """How many pins wait to be made on the node. Raises StoreUnavailable."""
+        return await self._queues.length(self.id)
+
+    async def node_up(self, changed: bool) -> None:
+        """From the monitor: it answers again; changed: it is another node than before."""
         info = self.state.info
         if info is not None and info.id != self.record.node_id:
             if self.record.node_id:
@@ -143,9 +163,15 @@ class LocalPeer:
         self._due.set()
         await self._announce_up(self)
 
-    def _node_down(self, reason: str) -> None:
+    def node_down(self, reason: str) -> None:
+        """From the monitor: it is away."""
         self.tracker.node_down()
         self._hub.peer_away(self.id, reason)
+
+    def room_changed(self, room: Room) -> None:
+        """From the monitor: something new may go there, or may not."""
+        if not room.open:
+            self._hub.peer_full(self.id, f"{self.name}: {room.why}", lambda cid: self.tracker.phase(cid) is not None)
 
     # --- comparing ---
 

@@ -141,6 +141,13 @@ class PinCall:
             ticket.quorum.fail(peer, message, away=True)
         self._changed.set()
 
+    def peer_full(self, peer: PeerId, message: str, busy: Callable[[Cid], bool]) -> None:
+        """From the hub: nothing new will be pinned on this peer for now. It is there, so it is not done without."""
+        for cid, ticket in self._tickets.items():
+            if not busy(cid):
+                ticket.quorum.fail(peer, message, away=False)
+        self._changed.set()
+
     def removed(self, cid: Cid) -> None:
         """From the hub: somebody removed the entry; or the one before it, when the news is older than our commit."""
         self._doubtful.add(cid)

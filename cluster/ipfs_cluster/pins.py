@@ -97,6 +97,9 @@ class Pins:
         for peer in allocated & wanting - up:
             reason = self._peers[peer].state.error if peer in self._peers else "not served here"
             quorum.fail(peer, reason, away=True)
+        for peer in allocated & wanting & up:
+            if why := self._peers[peer].state.room.why:
+                quorum.fail(peer, f"{self._peers[peer].name}: {why}", away=False)
         return quorum
 
     # --- pin ---

@@ -21,7 +21,6 @@ from ipfs_cluster.model import (
     PinMode,
     PinType,
     RepoStat,
-    Space,
     TrackerStatus,
     Work,
 )
@@ -141,8 +140,8 @@ class Node(Protocol):
         """Put and pin the empty raw block, which bitswap never serves (sharding rules, fact 9)."""
         ...
 
-    async def space(self) -> Space:
-        """Disk space where the repository lies."""
+    async def free_space(self) -> int:
+        """Bytes that the daemon can still write to the disk where its repository lies."""
         ...
 
     async def repo_stat(self, *, size_only: bool = False) -> RepoStat:

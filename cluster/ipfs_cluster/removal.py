@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ipfs_cluster.cid import Cid
@@ -36,6 +36,9 @@ class RemovalWatch:
         """From the hub. A failed removal is no longer waited for: its status tells the rest."""
         if outcome.unpin or outcome.event is not Event.DONE:
             self._done(outcome.peer, outcome.cid)
+
+    def peer_full(self, peer: PeerId, message: str, busy: Callable[[Cid], bool]) -> None:
+        """From the hub: removals go on."""
 
     def peer_away(self, peer: PeerId, message: str) -> None:
         """From the hub."""

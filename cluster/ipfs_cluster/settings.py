@@ -26,9 +26,11 @@ from ipfs_cluster.settings_values import (
     factor,
     header_value,
     mapping,
+    natural,
     positive,
     positive_duration,
     secret,
+    size,
     strings,
     text,
 )
@@ -56,7 +58,8 @@ def nodes(value: object) -> tuple[Node, ...]:
 @dataclass(frozen=True, slots=True)
 class Node:
     """One IPFS node. address: multiaddr of its RPC API. authorization: value of the header toward it. cluster: it is
-    the proxy of another cluster (one of this program's own kind is recognised without it).
+    the proxy of another cluster (one of this program's own kind is recognised without it). reserve: bytes of its disk
+    that stay free, None for what holds for all. honour_storage_max: Kubo's StorageMax bounds it too.
     """
 
     name: str
@@ -64,9 +67,14 @@ class Node:
     tags: tuple[tuple[str, str], ...] = ()
     authorization: str = field(default="", repr=False)
     cluster: bool = False
+    reserve: int | None = None
+    honour_storage_max: bool = False
 
 
-NODE_KEYS = frozenset({"cluster", "name", "node_multiaddress", "tags", "authorization", "authorization_file"})
+NODE_KEYS = frozenset(
+    {"cluster", "name", "node_multiaddress", "tags", "authorization", "authorization_file"}
+    | {"reserve", "honour_storage_max"}
+)
 
 
 def _node(item: object, index: int) -> Node:
@@ -90,6 +98,8 @@ def _node(item: object, index: int) -> Node:
         checked("tags", mapping, {}),
         from_file or checked("authorization", header_value),
         checked("cluster", boolean, False),
+        checked("reserve", size) if "reserve" in item else None,
+        checked("honour_storage_max", boolean, False),
     )
 
 
@@ -160,6 +170,11 @@ KEYS = (
     Key("pin_tracker.stateless", "concurrent_pins", 10, positive),
     Key("allocator.balanced", "allocate_by", ("tag:group", "freespace"), strings),
     Key("informer.disk", "metric_ttl", 30.0, positive_duration),
+    Key("informer.disk", "metric_type", "freespace", choice("freespace", "reposize")),
+    Key("informer.disk", "reserve", 10**9, size),
+    Key("informer.pinqueue", "metric_ttl", 30.0, positive_duration),
+    Key("informer.pinqueue", "weight_bucket_size", 100_000, natural),
+    Key("informer.tags", "metric_ttl", 30.0, positive_duration),
     Key("informer.tags", "tags", (("group", "default"),), mapping),
 )
 
@@ -173,7 +188,7 @@ def _under(section: str, names: str) -> frozenset[str]:
 
 
 WITHOUT_MEANING = (
-    frozenset({"consensus", "datastore", "observations", "state", "monitor", "api.pinsvcapi", "informer.pinqueue"})
+    frozenset({"consensus", "datastore", "observations", "state", "monitor", "api.pinsvcapi"})
     | _under("cluster", "id private_key leave_on_shutdown listen_multiaddress announce_multiaddress")
     | _under("cluster", "no_announce_multiaddress enable_relay_hop connection_manager resource_manager pubsub")
     | _under("cluster", "dial_peer_timeout state_sync_interval peer_watch_interval mdns_interval follower_mode")
@@ -189,8 +204,6 @@ WITHOUT_MEANING = (
     | _under("ipfs_connector.ipfshttp", "connect_swarms_delay ipfs_request_timeout repogc_timeout")
     | _under("ipfs_connector.ipfshttp", "informer_trigger_interval")
     | _under("pin_tracker.stateless", "max_pin_queue_size priority_pin_max_age priority_pin_max_retries")
-    | _under("informer.disk", "metric_type")
-    | _under("informer.tags", "metric_ttl")
 )
 """Keys of ipfs-cluster that configure parts which this program does not have (yet); loading them is no error."""
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 from ipfs_cluster.addresses import AddressError, parse_address
+from ipfs_cluster.sizes import parse_size
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)")
 _UNIT = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -71,6 +72,21 @@ def positive(value: object) -> int:
     if number <= 0:
         raise ValueError("must be larger than 0")
     return number
+
+
+def natural(value: object) -> int:
+    """A whole number, 0 too."""
+    number = integer(value)
+    if number < 0:
+        raise ValueError("must not be negative")
+    return number
+
+
+def size(value: object) -> int:
+    """Bytes, as a number or as a text such as "10GB". No percent: daemons do not tell how large their disks are."""
+    if isinstance(value, str):
+        return parse_size(value)
+    return natural(value)
 
 
 def factor(value: object) -> int:

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from ipfs_cluster import Cluster, EngineSettings, IngestSettings, PeerSettings, PeerSpec, SystemClock, Wait
 from ipfs_cluster.addresses import parse_address
+from ipfs_cluster.core.room import RoomRule
 from ipfs_cluster.hops import HOPS
 from ipfs_cluster.identity import load_or_create
 from ipfs_cluster.model import PeerId
@@ -117,7 +118,10 @@ def _peer(identity: PeerId, node: Node, home: PeerId, settings: Settings) -> Pee
         headers.append(("Authorization", node.authorization))
     transport = HttpTransport(Endpoint(address.host, address.port, address.unix, tuple(headers)))
     tags = node.tags or settings["informer.tags.tags"]
-    return PeerSpec(identity, node.name, KuboNode(transport, cluster=node.cluster), home=identity == home, tags=tags)
+    kubo = KuboNode(transport, cluster=node.cluster)
+    reserve = settings["informer.disk.reserve"] if node.reserve is None else node.reserve
+    rule = RoomRule(reserve, node.honour_storage_max)
+    return PeerSpec(identity, node.name, kubo, home=identity == home, tags=tags, rule=rule)
 
 
 def _upstream(node: Node) -> Upstream:
@@ -129,6 +133,20 @@ def _upstream(node: Node) -> Upstream:
 def _listen(text: str) -> Listen:
     address = parse_address(text)
     return Listen(address.host, address.port, address.unix)
+
+
+def _monitor(settings: Settings) -> MonitorSettings:
+    disk_ttl = settings["informer.disk.metric_ttl"]
+    allocate_by = settings["allocator.balanced.allocate_by"]
+    by_size = settings["informer.disk.metric_type"] == "reposize" or "reposize" in allocate_by
+    return MonitorSettings(
+        ping_interval=settings["cluster.monitor_ping_interval"],
+        disk_ttl=disk_ttl,
+        tags_ttl=settings["informer.tags.metric_ttl"],
+        queue_ttl=settings["informer.pinqueue.metric_ttl"],
+        queue_bucket=settings["informer.pinqueue.weight_bucket_size"],
+        repo_interval=disk_ttl if by_size else MonitorSettings().repo_interval,
+    )
 
 
 def _engine(folder: Path, settings: Settings) -> EngineSettings:
@@ -144,10 +162,7 @@ def _engine(folder: Path, settings: Settings) -> EngineSettings:
                 pin_timeout=settings["ipfs_connector.ipfshttp.pin_timeout"],
                 unpin_timeout=settings["ipfs_connector.ipfshttp.unpin_timeout"],
             ),
-            monitor=MonitorSettings(
-                ping_interval=settings["cluster.monitor_ping_interval"],
-                metric_ttl=settings["informer.disk.metric_ttl"],
-            ),
+            monitor=_monitor(settings),
             reconcile_interval=settings["cluster.pin_recover_interval"],
         ),
         ingest=IngestSettings(spool=folder),

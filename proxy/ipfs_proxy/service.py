@@ -165,7 +165,8 @@ async def _tell(service: Service) -> None:
         say(f"REST API: {_shown(name)}")
     for peer in cluster.views.peers():
         node = f"node {peer.node.id} ({peer.node.agent_version})" if peer.node and not peer.error else _away(peer.error)
-        say(f"peer {peer.name}{' (home)' if peer.home else ''}: {peer.id}: {node}")
+        full = f"; gets nothing new: {peer.full}" if peer.full else ""
+        say(f"peer {peer.name}{' (home)' if peer.home else ''}: {peer.id}: {node}{full}")
     adopted = f", {cluster.adopted} of them adopted from the home node now" if cluster.adopted else ""
     say(f"pins: {await cluster.count()}{adopted}")
     say("ready")

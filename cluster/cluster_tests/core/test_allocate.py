@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from cluster_tests.core.peers import NOW, ids, land_of
+from cluster_tests.core.peers import BY, NOW, ids, land_of, metrics_of
 from ipfs_cluster.core.allocate import Wish, allocate, reallocate
 from ipfs_cluster.core.landscape import Landscape
 from ipfs_cluster.errors import InvalidArgument, NotEnoughPeers
+from ipfs_cluster.model import PeerId
 
 
 def choose(minimum: int, maximum: int, land: Landscape, preferred: str = "") -> str:
@@ -108,6 +111,18 @@ def test_peers_that_share_a_reason_are_told_together_and_many_are_counted() -> N
     for number in range(100):
         land.exclude(ids([f"n{number:03}"])[0], f"reason {number:02}")
     assert refusal(Wish(1, 1), land).endswith("n008 (reason 08); 91 more for other reasons.")
+
+
+@pytest.mark.parametrize("by", [BY, ("tag:group",), ("reposize",)])
+def test_a_peer_without_room_gets_nothing_new_whatever_allocation_goes_by(by: tuple[str, ...]) -> None:
+    land = Landscape(by)
+    for peer in "abc":
+        metrics = metrics_of(peer, 5, tags={"group": "eu"}, reposize=1)
+        if peer == "c":
+            metrics["freespace"] = replace(metrics["freespace"], valid=False, reason="its disk is full: no space left")
+        land.measure(PeerId(peer), peer, metrics)
+    assert set(allocate(Wish(1, 3), land, NOW)) == {"a", "b"}
+    assert "Not candidates: c (its disk is full: no space left)." in refusal(Wish(3, 3), land)
 
 
 # --- re-pins ---

@@ -12,6 +12,7 @@ import pytest
 from ipfs_cluster import Cluster, EngineSettings, PeerSettings, PeerSpec
 from ipfs_cluster import cid as cids
 from ipfs_cluster.cid import Cid
+from ipfs_cluster.core.room import RoomRule
 from ipfs_cluster.model import PeerId, PinMode, TrackerStatus
 from ipfs_cluster.monitor import MonitorSettings
 from ipfs_cluster.nodes.empty import EMPTY_RAW_BLOCK
@@ -50,11 +51,15 @@ class World:
     nodes: list[FakeNode] = field(default_factory=list)
     store: MemoryStore | None = None
     cluster: Cluster | None = None
+    rule: RoomRule = RoomRule()
 
     async def start(self, minimum: int = -1, maximum: int = -1, *, adopt: bool = True) -> Cluster:
         """Start (again) over the same store and nodes."""
         self.store = self.store or MemoryStore(self.clock)
-        specs = [PeerSpec(PeerId(f"peer{i}"), f"name{i}", node, home=i == 0) for i, node in enumerate(self.nodes)]
+        specs = [
+            PeerSpec(PeerId(f"peer{i}"), f"name{i}", node, home=i == 0, rule=self.rule)
+            for i, node in enumerate(self.nodes)
+        ]
         settings = EngineSettings(
             defaults=Defaults(minimum, maximum, ("freespace",)),
             peer=PeerSettings(tracker=TrackerSettings(), monitor=MonitorSettings(ping_interval=10.0)),

@@ -18,6 +18,7 @@ from types import MappingProxyType
 from ipfs_cluster.core.partitions import Partition, Path, Rank, View
 from ipfs_cluster.core.promises import Ledger, PinSizes
 from ipfs_cluster.model import Metric, PeerId
+from ipfs_cluster.sizes import size_text
 
 TAG = "tag:"
 NOBODY: Mapping[PeerId, str] = MappingProxyType({})
@@ -259,16 +260,8 @@ class Landscape:
         if measured - promised >= max(size, 1):
             return ""
         figures = ((measured, "free"), (promised, "promised"), (size, "needed"))
-        return "not enough space: " + ", ".join(f"{_spoken(figure)} {what}" for figure, what in figures if figure)
+        return "not enough space: " + ", ".join(f"{size_text(figure)} {what}" for figure, what in figures if figure)
 
 
 def _number(metric: Metric | None) -> int:
     return int(metric.value) if metric is not None and metric.value.isdecimal() else 0
-
-
-def _spoken(size: int) -> str:
-    """A number of bytes as people say it."""
-    for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
-        if size >= 1000**power:
-            return f"{size / 1000**power:.1f} {unit}"
-    return f"{size} B"

@@ -20,6 +20,8 @@ def identity(value: dict[str, Any]) -> str:
     else:
         lines.append(f"  > IPFS: {ipfs.get('id', '')}")
         lines += [f"    - {address}" for address in sorted(ipfs.get("addresses") or [])]
+        if ipfs.get("full"):
+            lines.append(f"  > GETS NOTHING NEW: {ipfs['full']}")
     return "\n".join(lines)
 
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from ipfs_cluster import cid as cids
 from ipfs_cluster.cid import Cid
-from ipfs_cluster.errors import InvalidCid, NodeError, NodeStalled, NodeUnreachable
+from ipfs_cluster.errors import InvalidCid, NodeError, NodeStalled, NodeUnreachable, node_error
 from ipfs_cluster.hops import SERVICES, listed
-from ipfs_cluster.model import NodeInfo, NodePin, PinMode, RepoStat, Space
+from ipfs_cluster.model import NodeInfo, NodePin, PinMode, RepoStat
 from ipfs_cluster.nodes.empty import EMPTY_RAW_BLOCK
 from ipfs_cluster.nodes.http import HttpTransport, Params, Response
 from ipfs_cluster.ports import NodeResponse
@@ -54,12 +54,13 @@ class KuboNode:
         agent = answer.get("AgentVersion", "")
         return NodeInfo(answer["ID"], tuple(addresses), agent, version.get("Version", ""), services)
 
-    async def space(self) -> Space:
-        """From diag/sys. Kubo 0.43 reports the two figures swapped, so the smaller one is what is free."""
+    async def free_space(self) -> int:
+        """From diag/sys. What Kubo 0.43 calls the total is the part of the free space that is not kept for root, which
+        is what the daemon can use; the size of the disk it does not tell.
+        """
         answer = await self._value("diag/sys")
         disk = answer.get("diskinfo") or {}
-        figures = (int(disk.get("free_space", 0)), int(disk.get("total_space", 0)))
-        return Space(min(figures), max(figures))
+        return min(int(disk.get("free_space", 0)), int(disk.get("total_space", 0)))
 
     async def repo_stat(self, *, size_only: bool = False) -> RepoStat:
         """repo/stat."""
@@ -261,7 +262,7 @@ class KuboNode:
 
 def _check_trailer(response: Response) -> None:
     if message := response.trailers.get("x-stream-error"):
-        raise NodeError(message)
+        raise node_error(message)
 
 
 def decode(line: bytes) -> Any:
@@ -271,7 +272,7 @@ def decode(line: bytes) -> Any:
     except ValueError as error:
         raise NodeUnreachable(f"the node sent something that is no JSON: {error}") from error
     if isinstance(value, dict) and value.get("Type") == "error":
-        raise NodeError(value.get("Message", ""), code=value.get("Code", 0))
+        raise node_error(value.get("Message", ""), code=value.get("Code", 0))
     return value
 
 
@@ -345,6 +346,6 @@ def _error(status: int, body: bytes) -> NodeError:
     text = body.decode("utf-8", "replace").strip()
     try:
         value = json.loads(text)
-        return NodeError(value["Message"], status=status, code=value.get("Code", 0))
+        return node_error(value["Message"], status=status, code=value.get("Code", 0))
     except (ValueError, KeyError, TypeError):
         return NodeError(text or f"the node answered {status}", status=status)

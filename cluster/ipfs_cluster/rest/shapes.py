@@ -67,8 +67,11 @@ def pin_info(status: PinStatus) -> dict[str, Any]:
 
 
 def identity(peer: PeerInfo, peers: Sequence[PeerInfo], version: str) -> dict[str, Any]:
-    """An ID object. A peer's addresses are empty: the peers of one service need none to reach each other."""
+    """An ID object. A peer's addresses are empty: the peers of one service need none to reach each other. `free` and
+    `full` are our own: what something new may take on the node, and why nothing may.
+    """
     ipfs: dict[str, Any] = {"addresses": list(peer.node.addresses) if peer.node else [], "error": peer.error}
+    ipfs |= {"free": peer.free, "full": peer.full}
     if peer.node is not None:
         ipfs = {"id": peer.node.id, **ipfs}
     return {

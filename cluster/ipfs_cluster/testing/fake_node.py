@@ -18,7 +18,7 @@ from ipfs_cluster import cid as cids
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.cid import text as cid_text
 from ipfs_cluster.errors import NodeError, NodeStalled, NodeUnreachable
-from ipfs_cluster.model import NodeInfo, NodePin, PinMode, RepoStat, Space
+from ipfs_cluster.model import NodeInfo, NodePin, PinMode, RepoStat
 from ipfs_cluster.nodes.empty import EMPTY_RAW_BLOCK
 from ipfs_cluster.ports import NodeResponse
 
@@ -65,6 +65,7 @@ class FakeNode:
         self.cluster = False
         self.services: tuple[str, ...] = ()
         self.repo_size = 0
+        self.storage_max = 10**10
         self.garbage: list[Cid] = []
         self.collecting: asyncio.Event | None = None
         self.imports: dict[str, str] = {}
@@ -162,13 +163,13 @@ class FakeNode:
         self._call("block/put")
         self.pins_held.setdefault(EMPTY_RAW_BLOCK, NodePin(EMPTY_RAW_BLOCK, PinMode.RECURSIVE))
 
-    async def space(self) -> Space:
+    async def free_space(self) -> int:
         self._call("diag/sys")
-        return Space(self.free, 10**13)
+        return self.free
 
     async def repo_stat(self, *, size_only: bool = False) -> RepoStat:
         self._call("repo/stat")
-        return RepoStat(self.repo_size, 10**10, 0 if size_only else len(self.pins_held), "/repo", "18")
+        return RepoStat(self.repo_size, self.storage_max, 0 if size_only else len(self.pins_held), "/repo", "18")
 
     async def gc(self) -> AsyncIterator[list[tuple[Cid | None, str]]]:
         self._call("repo/gc")
