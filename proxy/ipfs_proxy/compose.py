@@ -19,12 +19,16 @@ from ipfs_cluster.monitor import MonitorSettings
 from ipfs_cluster.nodes.http import Endpoint, HttpTransport
 from ipfs_cluster.nodes.kubo import KuboNode
 from ipfs_cluster.planning import Defaults
+from ipfs_cluster.ports import Clock, Store
 from ipfs_cluster.rest.app import app
+from ipfs_cluster.rest.metrics import add_metrics
 from ipfs_cluster.settings import Node, Settings
 from ipfs_cluster.stores.sqlite import SqliteStore
+from ipfs_cluster.telemetry import FiguresCache, Table, Telemetry, cluster_tables
 from ipfs_cluster.tracker import TrackerSettings
 from ipfs_proxy.front.server import Limits, Listen, Server
 from ipfs_proxy.front.upstream import Upstream
+from ipfs_proxy.meters import FRONT
 from ipfs_proxy.rpc.add import add_command
 from ipfs_proxy.rpc.dag import adding_commands
 from ipfs_proxy.rpc.pin import pin_commands
@@ -42,6 +46,7 @@ class Service:
     cluster: Cluster
     front: Server
     rest: web.AppRunner
+    telemetry: Telemetry
     rest_addresses: tuple[str, ...]
 
     async def start(self) -> None:
@@ -67,6 +72,7 @@ class Service:
         """Doors first, within `grace` seconds, then the engine."""
         await self.front.close(grace)
         await self.rest.cleanup()
+        await self.telemetry.close()
         await self.cluster.close()
 
 
@@ -78,7 +84,8 @@ def compose(folder: Path, settings: Settings, environ: Mapping[str, str], versio
         _peer(identity, node, identities[0], settings)
         for identity, node in zip(identities, settings.nodes, strict=True)
     ]
-    cluster = Cluster(specs, SqliteStore(folder / STORE_FILE, clock), clock, _engine(folder, settings))
+    store = SqliteStore(folder / STORE_FILE, clock)
+    cluster = Cluster(specs, store, clock, _engine(folder, settings))
 
     def server_header() -> str:
         return front.server_header
@@ -100,8 +107,17 @@ def compose(folder: Path, settings: Settings, environ: Mapping[str, str], versio
             head_time=settings["api.ipfsproxy.read_header_timeout"], idle_time=settings["api.ipfsproxy.idle_timeout"]
         ),
     )
-    runner = web.AppRunner(app(cluster, version), access_log=None)
-    return Service(cluster, front, runner, settings["api.restapi.http_listen_multiaddress"])
+    rest = app(cluster, version)
+    telemetry = telemetry_of(front, cluster, store, clock)
+    add_metrics(rest, telemetry)
+    runner = web.AppRunner(rest, access_log=None)
+    return Service(cluster, front, runner, telemetry, settings["api.restapi.http_listen_multiaddress"])
+
+
+def telemetry_of(front: Server, cluster: Cluster, store: Store, clock: Clock) -> Telemetry:
+    """The metrics of everything but the REST API, which adds its own."""
+    cache = FiguresCache(store, clock)
+    return Telemetry([Table.of(FRONT, front), *cluster_tables(cluster, store, cache, clock)], cache)
 
 
 def _identity(folder: Path, node: Node, index: int, environ: Mapping[str, str]) -> PeerId:

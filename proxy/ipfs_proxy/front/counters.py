@@ -10,6 +10,7 @@ from ipfs_cluster.counters import Histogram
 RELAY = "relay"
 """The route of all that has no command of its own."""
 FIRST_BYTE = (0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0)
+LAG = (0.001, 0.005, 0.02, 0.1, 0.5, 2.0)
 DURATION = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0, 1800.0)
 
 
@@ -44,7 +45,7 @@ class RouteStats:
 class FrontCounters:
     """The door as a whole. to_daemon, from_daemon: bytes of whole messages; to_commands, from_commands: of bodies.
     turned_away: connections beyond the limit. garbage: requests that are no HTTP. replaced: daemon connections that had
-    died unused. unreachable: requests that the daemon could not be asked.
+    died unused. unreachable: requests that the daemon could not be asked. lag: seconds by which the loop was late.
     """
 
     routes: dict[str, RouteStats] = field(default_factory=dict)
@@ -57,6 +58,7 @@ class FrontCounters:
     from_commands: int = 0
     replaced: int = 0
     unreachable: int = 0
+    lag: Histogram = field(default_factory=lambda: Histogram(LAG))
 
     @classmethod
     def of(cls, commands: Iterable[str]) -> FrontCounters:

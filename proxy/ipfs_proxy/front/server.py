@@ -181,8 +181,10 @@ class Server:
         """Once a second: the coarse clock, heads and idle connections that take too long, clients that left."""
         loop = asyncio.get_running_loop()
         while True:
+            due = loop.time() + TICK
             await asyncio.sleep(TICK)
             self.now = loop.time()
+            self.counters.lag.observe(max(self.now - due, 0.0))
             for connection in list(self._connections):
                 if connection.busy:
                     connection.check_presence()
