@@ -372,10 +372,14 @@ Write = (
 
 @dataclass(frozen=True, slots=True)
 class PinQuery:
-    """Which visible pins: those that all of this is true of. name: case-sensitive substring. modes, types: any of
-    (None: all, empty: none). peer: those wanted on it. allocated: those whose allocations name it.
-    short, surplus: those with fewer, with more allocations than replication_max; neither is true of META, of pins that
-    belong everywhere, and of those without allocations. Asking costs what matches, not what there is.
+    """Which visible pins: those that all of this is true of. name: case-sensitive substring; prefix: what the name
+    begins with. modes, types: any of (None: all, empty: none). peer: those wanted on it. allocated: those whose
+    allocations name it. short, surplus: those with fewer, with more allocations than replication_max; neither is true
+    of META, of pins that belong everywhere, and of those without allocations. metadata: pairs that the entry has.
+    statuses: those with a row of one of these (on `peer`, if that is asked for). expires_before: those that expire, at
+    this time or earlier; 0: all.
+
+    Few matches cost what they are, many at most one pass over the pinset; memory is constant.
     """
 
     modes: frozenset[PinMode] | None = None
@@ -385,6 +389,10 @@ class PinQuery:
     allocated: PeerId | None = None
     short: bool = False
     surplus: bool = False
+    prefix: str = ""
+    metadata: tuple[tuple[str, str], ...] = ()
+    statuses: frozenset[TrackerStatus] | None = None
+    expires_before: float = 0.0
 
 
 class ListedPin(NamedTuple):
@@ -541,7 +549,8 @@ class Store(Protocol):
         """The same, light; recursive before direct, or byte-sorted by text.
 
         foreign_of: that peer's foreign pins (not its orphans) are listed too, in the same order, unless an entry has
-        the CID; they have type PIN and obey the query's modes, types and name (and its peer, if that is another).
+        the CID; they have type PIN and obey the query's modes, types, name and prefix (and its peer, if that is
+        another). A query that asks for anything else has none of them.
         """
         ...
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 
 from ipfs_cluster.errors import InvalidArgument
-from ipfs_cluster.model import WANTS_PIN, WANTS_UNPIN, Pin
-from ipfs_cluster.ports import FailWork, PutPending, PutPin, QueueWork, RecordForeign, Write
+from ipfs_cluster.model import WANTS_PIN, WANTS_UNPIN, PeerId, Pin, PinType
+from ipfs_cluster.ports import FailWork, PinQuery, PutPending, PutPin, QueueWork, RecordForeign, Write
 
 PAGE = 1000
 """Rows in one page of an iterator: about a millisecond of one core, and some hundred kilobytes."""
@@ -16,6 +16,12 @@ REMOVALS_KEPT = 100_000
 """Removed CIDs that the change feed remembers (about 10 MB in SQLite): hours of churn, for a follower that was away."""
 
 ROW_STATUSES = WANTS_PIN | WANTS_UNPIN
+
+
+def lists_foreign(query: PinQuery, foreign_of: PeerId) -> bool:
+    """Whether a listing of this query has that peer's foreign pins in it."""
+    plain = PinQuery(query.modes, query.types, query.name, query.peer, prefix=query.prefix)
+    return query == plain and (query.types is None or PinType.PIN in query.types) and query.peer in (None, foreign_of)
 
 
 def check_writes(writes: Sequence[Write]) -> None:

@@ -25,7 +25,7 @@ from ipfs_cluster.ports import (
     StoreFigures,
     Write,
 )
-from ipfs_cluster.stores.checks import PAGE, REMOVALS_KEPT, check_writes
+from ipfs_cluster.stores.checks import PAGE, REMOVALS_KEPT, check_writes, lists_foreign
 from ipfs_cluster.stores.memory_scan import MemoryDistinct, MemoryScan
 from ipfs_cluster.stores.memory_state import State, wants
 
@@ -119,8 +119,9 @@ class MemoryStore:
 
     async def pins(self, query: PinQuery = PinQuery(), after_revision: int = 0) -> AsyncIterator[list[Pin]]:
         def found(cid: Cid) -> Pin | None:
-            pin = self._ready().entries.get(cid)
-            return pin if pin is not None and pin.revision > after_revision and _matches(query, pin) else None
+            state = self._ready()
+            pin = state.entries.get(cid)
+            return pin if pin is not None and pin.revision > after_revision and _matches(state, query, pin) else None
 
         async for page in _pages(list(self._ready().entries), found):
             yield page
@@ -134,9 +135,9 @@ class MemoryStore:
         def found(cid: Cid) -> ListedPin | None:
             now = self._ready()
             pin = now.entries.get(cid)
-            if pin is None and foreign_of is not None:
+            if pin is None and foreign_of is not None and lists_foreign(query, foreign_of):
                 pin = _foreign_entry(now.foreign.get((foreign_of, cid)))
-            if pin is None or not _matches(query, pin):
+            if pin is None or not _matches(now, query, pin):
                 return None
             return ListedPin(cid_text(cid), pin.mode, pin.type, pin.name)
 
@@ -153,7 +154,8 @@ class MemoryStore:
         return min((pin.expire_at for pin in self._ready().entries.values() if pin.expire_at > 0), default=None)
 
     async def count(self, query: PinQuery = PinQuery()) -> int:
-        return sum(_matches(query, pin) for pin in self._ready().entries.values())
+        state = self._ready()
+        return sum(_matches(state, query, pin) for pin in state.entries.values())
 
     async def changes(self, after_revision: int, limit: int) -> list[Change]:
         state = self._ready()
@@ -268,15 +270,26 @@ class MemoryStore:
         yield MemoryDistinct()
 
 
-def _matches(query: PinQuery, pin: Pin) -> bool:
+def _matches(state: State, query: PinQuery, pin: Pin) -> bool:
     return (
         (query.modes is None or pin.mode in query.modes)
         and (query.types is None or pin.type in query.types)
         and query.name in pin.name
+        and pin.name.startswith(query.prefix)
         and (query.peer is None or wants(pin, query.peer))
         and (query.allocated is None or query.allocated in pin.allocations)
         and (not query.short or 0 < len(pin.allocations) < _most(pin))
         and (not query.surplus or len(pin.allocations) > _most(pin) > 0)
+        and all(pin.metadata.get(key) == value for key, value in query.metadata)
+        and (query.statuses is None or _has_row(state, query, pin.cid))
+        and (not query.expires_before or 0 < pin.expire_at <= query.expires_before)
+    )
+
+
+def _has_row(state: State, query: PinQuery, cid: Cid) -> bool:
+    return any(
+        row.cid == cid and query.statuses is not None and row.status in query.statuses and query.peer in (None, peer)
+        for (peer, _), row in state.rows.items()
     )
 
 

@@ -14,8 +14,12 @@ from ipfs_cluster.testing.store_values import (
     BOB,
     CAROL,
     DIRECT,
+    PIN_ERROR,
+    PIN_QUEUED,
     RECURSIVE,
+    UNPIN_ERROR,
     cid,
+    fail,
     flat,
     known,
     node_pin,
@@ -54,11 +58,7 @@ class ListingContract:
             PinQuery(name="h", types=frozenset({PinType.META}), modes=frozenset({RECURSIVE})): {4},
         }
         for query, numbers in expected.items():
-            cids = {cid(number) for number in numbers}
-            assert {entry.cid for entry in await flat(store.pins(query))} == cids
-            assert {line.cid for line in await flat(store.listing(query))} == cids
-            assert {line.cid for line in await flat(store.listing(query, by_text=True))} == cids
-            assert await store.count(query) == len(cids)
+            await self.finds(store, query, numbers)
 
     async def test_queries_compare_allocations_with_what_is_asked_for(self, store: Store) -> None:
         await known(store, ALICE, BOB, CAROL)
@@ -90,13 +90,62 @@ class ListingContract:
             PinQuery(allocated=BOB, surplus=True): {2},
         }
         for query, numbers in expected.items():
-            cids = {cid(number) for number in numbers}
-            assert {entry.cid for entry in await flat(store.pins(query))} == cids
-            assert {line.cid for line in await flat(store.listing(query, by_text=True))} == cids
-            assert await store.count(query) == len(cids)
+            await self.finds(store, query, numbers)
         await put(store, replace(short, allocations=(ALICE, BOB)), replace(surplus, allocations=(BOB, CAROL)))
         assert await store.count(PinQuery(short=True)) == 1
         assert await store.count(PinQuery(surplus=True)) == 0
+
+    async def test_queries_by_prefix_metadata_status_and_expiry(self, store: Store) -> None:
+        await known(store, ALICE, BOB)
+        await put(
+            store,
+            replace(pin(1, ALICE, name="photos/1"), metadata={"owner": "ann", "year": "2020"}),
+            replace(pin(2, BOB, name="my photos/2"), metadata={"owner": "ann"}, expire_at=100.0),
+            replace(pin(3, name="photo"), metadata={"owner": "an", "": "n\0é"}, expire_at=100.5),
+            replace(pin(4, ALICE, mode=DIRECT, name="x"), metadata={"year": "ann"}, expire_at=200.0),
+            replace(pin(5, ALICE), metadata={"owner": "ann"}),
+        )
+        await store.commit([RemovePin(cid(5))])
+        await store.commit([PutPin(replace(pin(6, ALICE, BOB), timestamp=1.0), queue=(ALICE, BOB))])
+        await store.commit([PutPin(pin(7, ALICE), queue=(ALICE,), release=(BOB,))])
+        await fail(store, ALICE, 6, PIN_ERROR)
+        await fail(store, BOB, 7, UNPIN_ERROR)
+        expected = {
+            PinQuery(prefix="photo"): {1, 3},
+            PinQuery(prefix="photos"): {1},
+            PinQuery(prefix="Photo"): set(),
+            PinQuery(prefix="p", name="1"): {1},
+            PinQuery(metadata=(("owner", "ann"),)): {1, 2},
+            PinQuery(metadata=(("owner", "ann"), ("year", "2020"))): {1},
+            PinQuery(metadata=(("ownera", "nn"),)): set(),
+            PinQuery(metadata=(("", "n\0é"),)): {3},
+            PinQuery(metadata=(("owner", "ann"),), prefix="my"): {2},
+            PinQuery(statuses=frozenset({PIN_ERROR})): {6},
+            PinQuery(statuses=frozenset({PIN_ERROR}), peer=BOB): set(),
+            PinQuery(statuses=frozenset({PIN_QUEUED})): {6, 7},
+            PinQuery(statuses=frozenset({PIN_ERROR, UNPIN_ERROR})): {6, 7},
+            PinQuery(statuses=frozenset({PIN_QUEUED}), peer=ALICE): {7},
+            PinQuery(statuses=frozenset({UNPIN_ERROR}), peer=BOB): set(),
+            PinQuery(statuses=frozenset()): set(),
+            PinQuery(expires_before=100.0): {2},
+            PinQuery(expires_before=150.0): {2, 3},
+            PinQuery(expires_before=150.0, peer=ALICE): {3},
+            PinQuery(expires_before=1000.0, modes=frozenset({DIRECT})): {4},
+        }
+        for query, numbers in expected.items():
+            await self.finds(store, query, numbers)
+        await put(store, replace(pin(1, ALICE), metadata={"owner": "bob"}), replace(pin(2, BOB), metadata={}))
+        await self.finds(store, PinQuery(metadata=(("owner", "ann"),)), set())
+        await self.finds(store, PinQuery(metadata=(("owner", "bob"),)), {1})
+        await self.finds(store, PinQuery(prefix="photos"), set())
+
+    async def finds(self, store: Store, query: PinQuery, numbers: set[int]) -> None:
+        """Every way of asking finds these."""
+        cids = {cid(number) for number in numbers}
+        assert {entry.cid for entry in await flat(store.pins(query))} == cids, query
+        assert {line.cid for line in await flat(store.listing(query))} == cids, query
+        assert [line.text for line in await flat(store.listing(query, by_text=True))] == sorted(map(cid_text, cids))
+        assert await store.count(query) == len(cids), query
 
     async def test_what_is_read_may_be_rewritten_page_by_page(self, store: Store) -> None:
         short = [replace(pin(n, ALICE), replication_max=2) for n in range(3500)]
@@ -187,6 +236,9 @@ class ListingContract:
         assert await listed(PinQuery(name="a")) == [(cid(3), "recursive:a")]
         assert await listed(PinQuery(types=frozenset({PinType.META}))) == []
         assert await listed(PinQuery(peer=BOB)) == []
+        assert await listed(PinQuery(prefix="th")) == []
+        assert await listed(PinQuery(prefix="b")) == [(cid(4), "direct:b")]
+        assert set(await listed(PinQuery(allocated=ALICE))) == {(cid(1), "recursive:mine"), (cid(2), "direct:")}
         assert len(await listed(PinQuery(peer=ALICE), by_text=True)) == 4
         await store.commit([RemovePin(cid(1))])
         assert (cid(1), "direct:theirs") in await listed(PinQuery())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any
 
 from ipfs_cluster.cid import Cid
@@ -86,6 +87,17 @@ class PeerNumbers:
 def characters(numbers: Iterable[int]) -> str:
     """Allocations as text."""
     return "".join([chr(number + _FIRST_CHARACTER) for number in numbers])
+
+
+def pair_digest(key: str, value: str) -> bytes:
+    """What stands for a pair of metadata in the table of that name: as good as the pair, and short."""
+    return blake2b(f"{len(key)}:{key}{value}".encode(), digest_size=16).digest()
+
+
+def metadata_of(more: str | None) -> dict[str, str]:
+    """The metadata in a `more` column."""
+    found: dict[str, str] = {} if more is None else json.loads(more).get("metadata", {})
+    return found
 
 
 def pin_values(pin: Pin, allocations: str, revision: int) -> tuple[object, ...]:

@@ -11,15 +11,12 @@ from ipfs_cluster.cid import Cid, parse
 from ipfs_cluster.cid import text as cid_text
 from ipfs_cluster.errors import Compacted
 from ipfs_cluster.model import ClaimKind, NodePin, PeerId, Pin, TrackerStatus, Work
-from ipfs_cluster.ports import Change, ForeignPin, PeerRecord, PinQuery, PutClaim
+from ipfs_cluster.ports import Change, ForeignPin, PeerRecord, PutClaim
 from ipfs_cluster.stores.checks import PAGE
 from ipfs_cluster.stores.sqlite.codec import (
-    META,
-    MODE_NUMBERS,
     MODES,
     PIN_COLUMNS,
     STATUSES,
-    TYPE_NUMBERS,
     WORK_COLUMNS,
     PeerNumbers,
     load_pin,
@@ -74,63 +71,7 @@ def _for_each(connection: sqlite3.Connection, statement: str, cids: Sequence[Cid
     return rows
 
 
-# --- queries ---
-
-
-_SHORT = f"p.type <> {META} AND p.allocations <> '' AND p.replication_max > length(p.allocations)"
-_SURPLUS = f"p.type <> {META} AND p.replication_max > 0 AND p.replication_max < length(p.allocations)"
-
-
-def _table(query: PinQuery) -> str:
-    """Pins p, through an index that has little more than what is asked for, if there is one."""
-    if query.short or query.surplus:
-        return f"pins p INDEXED BY {'pins_short' if query.short else 'pins_surplus'}"
-    return "pins p"
-
-
-def conditions(query: PinQuery, peers: PeerNumbers) -> tuple[str, list[object]]:
-    """SQL and values for a query over pins p; begins with ' AND' or is empty."""
-    sql, values = "", []
-    for column, wanted in (
-        ("p.mode", query.modes and sorted(MODE_NUMBERS[mode] for mode in query.modes)),
-        ("p.type", query.types and sorted(TYPE_NUMBERS[type_] for type_ in query.types)),
-    ):
-        if wanted is not None:
-            sql += f" AND {column} IN ({','.join(map(str, wanted))})"
-    if query.name:
-        sql += " AND instr(p.name, ?)"
-        values.append(query.name)
-    if query.peer is not None:
-        sql += f" AND p.type <> {META} AND (p.allocations = '' OR instr(p.allocations, ?))"
-        values.append(peers.character(query.peer))
-    if query.allocated is not None:
-        sql += " AND instr(p.allocations, ?)"
-        values.append(peers.character(query.allocated))
-    if query.short:
-        sql += f" AND {_SHORT}"
-    if query.surplus:
-        sql += f" AND {_SURPLUS}"
-    return sql, list(values)
-
-
-def pins_page(
-    connection: sqlite3.Connection, peers: PeerNumbers, query: PinQuery, after_revision: int, after: int
-) -> tuple[list[Pin], int | None]:
-    """Entries with an id above `after`, and the id to go on from; None at the end."""
-    sql, values = conditions(query, peers)
-    rows = connection.execute(
-        f"SELECT {PIN_COLUMNS}, p.id FROM {_table(query)} WHERE p.id > ? AND p.visible AND +p.revision > ?{sql} "
-        f"ORDER BY p.id LIMIT {PAGE}",
-        (after, after_revision, *values),
-    ).fetchall()
-    return [load_pin(row[:-1], peers) for row in rows], rows[-1][-1] if len(rows) == PAGE else None
-
-
-def count(connection: sqlite3.Connection, peers: PeerNumbers, query: PinQuery) -> int:
-    """How many entries match."""
-    sql, values = conditions(query, peers)
-    (number,) = connection.execute(f"SELECT count(*) FROM {_table(query)} WHERE p.visible{sql}", values).fetchone()
-    return int(number)
+# --- time and change ---
 
 
 def expiring(connection: sqlite3.Connection, peers: PeerNumbers, before: float, limit: int) -> list[Pin]:

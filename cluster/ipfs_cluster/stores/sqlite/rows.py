@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ipfs_cluster.cid import parse
 from ipfs_cluster.model import PeerId, TrackerStatus
 from ipfs_cluster.ports import QueueWork
-from ipfs_cluster.stores.sqlite.codec import LAST_WANTING_PIN, META, STATUS_NUMBERS, PeerNumbers
+from ipfs_cluster.stores.sqlite.codec import LAST_WANTING_PIN, META, STATUS_NUMBERS, PeerNumbers, pair_digest
 
-_FIND = "SELECT id, visible, revision, mode FROM pins WHERE text = ?"
+_FIND = "SELECT id, visible, revision, mode, more FROM pins WHERE text = ?"
 _FORGET = (
     "DELETE FROM pins WHERE id = ? AND NOT visible AND revision = 0 "
     "AND NOT EXISTS (SELECT 1 FROM work WHERE work.pin = pins.id)"
@@ -43,6 +43,10 @@ _IS_NEEDED = (
 )
 _IS_FOREIGN = "SELECT EXISTS (SELECT 1 FROM foreign_pins WHERE peer = ? AND text = ?)"
 _TOUCH = "INSERT OR REPLACE INTO touched (peer, text, revision) VALUES (?, ?, ?)"
+
+
+Found = tuple[int, bool, int, int, str | None]
+"""Of a CID: id, visible, revision, mode, more."""
 
 
 class Rows:
@@ -91,9 +95,9 @@ class Rows:
         """The same for several."""
         return [self.number(peer) for peer in peers]
 
-    def find(self, text: str) -> tuple[int, bool, int, int] | None:
-        """(id, visible, revision, mode) of a CID that is known."""
-        found: tuple[int, bool, int, int] | None = self.run(_FIND, (text,)).fetchone()
+    def find(self, text: str) -> Found | None:
+        """What is stored under a CID that is known."""
+        found: Found | None = self.run(_FIND, (text,)).fetchone()
         return found
 
     def id_of(self, text: str) -> int:
@@ -108,6 +112,13 @@ class Rows:
         rowid = self.run(statement, values).lastrowid
         assert rowid is not None
         return rowid
+
+    def tag(self, pin: int, old: Mapping[str, str], new: Mapping[str, str]) -> None:
+        """The pin's metadata becomes `new`, for those who search by it."""
+        for key, value in old.items() - new.items():
+            self.run("DELETE FROM metadata WHERE pair = ? AND pin = ?", (pair_digest(key, value), pin))
+        for key, value in new.items() - old.items():
+            self.run("INSERT INTO metadata (pair, pin) VALUES (?, ?)", (pair_digest(key, value), pin))
 
     # --- rows ---
 

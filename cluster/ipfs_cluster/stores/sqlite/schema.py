@@ -67,6 +67,12 @@ CREATE INDEX pins_short ON pins (id)
 CREATE INDEX pins_surplus ON pins (id)
     WHERE visible AND type <> 1 AND replication_max > 0 AND replication_max < length(allocations);
 
+CREATE TABLE metadata (
+    pair BLOB NOT NULL,      -- codec.pair_digest
+    pin  INTEGER NOT NULL,   -- pins.id
+    PRIMARY KEY (pair, pin)
+) WITHOUT ROWID;
+
 CREATE TABLE work (
     pin        INTEGER NOT NULL,  -- pins.id
     peer       INTEGER NOT NULL,  -- peers.no
@@ -81,6 +87,7 @@ CREATE TABLE work (
     PRIMARY KEY (pin, peer)
 ) WITHOUT ROWID;
 CREATE INDEX work_due ON work (peer, priority, next_retry);
+CREATE INDEX work_trouble ON work (status) WHERE status IN (2, 3, 5);  -- PIN_ERROR, UNEXPECTEDLY_UNPINNED, UNPIN_ERROR
 
 CREATE TABLE pending (
     op          TEXT NOT NULL,

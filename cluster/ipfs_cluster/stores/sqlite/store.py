@@ -26,10 +26,11 @@ from ipfs_cluster.ports import (
     Write,
 )
 from ipfs_cluster.stores.checks import REMOVALS_KEPT, check_writes
-from ipfs_cluster.stores.sqlite import listing, reads, schema
+from ipfs_cluster.stores.sqlite import listing, queries, reads, schema
 from ipfs_cluster.stores.sqlite.codec import PeerNumbers
 from ipfs_cluster.stores.sqlite.figures import figures
 from ipfs_cluster.stores.sqlite.mailbox import Mailbox
+from ipfs_cluster.stores.sqlite.names import SMALL, NameIndex, NameSearch
 from ipfs_cluster.stores.sqlite.scan import SqliteDistinct, SqliteScan, TemporaryFile, sweep
 from ipfs_cluster.stores.sqlite.workers import Workers
 from ipfs_cluster.stores.sqlite.writer import Writer
@@ -46,7 +47,12 @@ class _Open:
     """What exists while the store is open."""
 
     def __init__(
-        self, path: Path, removals_kept: int, loop: asyncio.AbstractEventLoop, counters: StoreCounters
+        self,
+        path: Path,
+        loop: asyncio.AbstractEventLoop,
+        counters: StoreCounters,
+        removals_kept: int,
+        names_from: int,
     ) -> None:
         """On any thread; raises StoreUnusable."""
         self.lock = schema.own(path)
@@ -67,13 +73,20 @@ class _Open:
             connection.close()
             self.lock.close()
             raise schema.unusable(path, error) from error
+        self.names = NameSearch(path, self.readers, self.mailbox, names_from)
         self.writer = Writer(connection, self.writes, self.mailbox, self._durable, counters)
 
     def _durable(self, revision: int) -> None:
         self.revision = revision
 
+    def asked(self, query: PinQuery) -> tuple[Workers, NameIndex | None]:
+        """Who answers a query, and with what index of names."""
+        workers = self.names.workers(query, self.revision)
+        return (self.readers, None) if workers is None else (workers, self.names.index)
+
     async def close(self) -> None:
         """Finish what is queued."""
+        await self.names.close()
         await self.writer.close()
         await self.readers.close()
         self.lock.close()
@@ -82,15 +95,19 @@ class _Open:
 class SqliteStore:
     """Implements `ipfs_cluster.ports.Store` on one file.
 
-    path: the file; beside it lie SQLite's `-wal` and `-shm`, a `.lock`, and `.tmp-*` while scans are open. clock: for
-    the times of rows. removals_kept: how many removed CIDs the change feed remembers.
+    path: the file; beside it lie SQLite's `-wal` and `-shm`, a `.lock`, and `.tmp-*` while scans are open and for an
+    index of names. clock: for the times of rows. removals_kept: how many removed CIDs the change feed remembers.
+    names_from: entries from which on names are searched by an index.
     """
 
-    def __init__(self, path: Path, clock: Clock, *, removals_kept: int = REMOVALS_KEPT) -> None:
+    def __init__(
+        self, path: Path, clock: Clock, *, removals_kept: int = REMOVALS_KEPT, names_from: int = SMALL
+    ) -> None:
         self.counters = StoreCounters()
         self._path = path
         self._clock = clock
         self._removals_kept = removals_kept
+        self._names_from = names_from
         self._open: _Open | None = None
 
     # --- life ---
@@ -99,7 +116,9 @@ class SqliteStore:
         if self._open is not None:
             raise RuntimeError("the store is open already")
         loop = asyncio.get_running_loop()
-        self._open = await asyncio.to_thread(_Open, self._path, self._removals_kept, loop, self.counters)
+        self._open = await asyncio.to_thread(
+            _Open, self._path, loop, self.counters, self._removals_kept, self._names_from
+        )
 
     async def close(self) -> None:
         opened, self._open = self._open, None
@@ -151,9 +170,11 @@ class SqliteStore:
         return await self._read(reads.get_many, cids) if cids else {}
 
     async def pins(self, query: PinQuery = PinQuery(), after_revision: int = 0) -> AsyncIterator[list[Pin]]:
-        after: int | None = 0
+        opened = self._ready()
+        workers, names = opened.asked(query)
+        after: queries.After | None = queries.After()
         while after is not None:
-            page, after = await self._read(reads.pins_page, query, after_revision, after)
+            page, after = await workers.call(queries.pins_page, opened.peers, query, after_revision, after, names)
             if page:
                 yield page
 
@@ -161,12 +182,13 @@ class SqliteStore:
         self, query: PinQuery = PinQuery(), *, by_text: bool = False, foreign_of: PeerId | None = None
     ) -> AsyncIterator[list[ListedPin]]:
         opened = self._ready()
+        workers, names = opened.asked(query)
         place = listing.start(query, by_text=by_text)
         if place is None:
             return
 
         def begin(place: listing.Place) -> asyncio.Future[tuple[list[ListedPin], listing.Place | None]]:
-            return opened.readers.begin(listing.page, opened.peers, query, foreign_of, place)
+            return workers.begin(listing.page, opened.peers, query, foreign_of, place, names)
 
         ahead = begin(place)
         try:
@@ -186,7 +208,9 @@ class SqliteStore:
         return await self._ready().readers.call(reads.next_expiry)
 
     async def count(self, query: PinQuery = PinQuery()) -> int:
-        return await self._read(reads.count, query)
+        opened = self._ready()
+        workers, names = opened.asked(query)
+        return await workers.call(queries.count, opened.peers, query, names)
 
     async def changes(self, after_revision: int, limit: int) -> list[Change]:
         return await self._read(reads.changes, after_revision, limit)

@@ -35,9 +35,10 @@ from ipfs_cluster.stores.sqlite.codec import (
     characters,
     dump_pending,
     load_pending,
+    metadata_of,
     pin_values,
 )
-from ipfs_cluster.stores.sqlite.rows import Rows
+from ipfs_cluster.stores.sqlite.rows import Found, Rows
 
 _PAGE = 500
 _RECURSIVE = 0
@@ -174,6 +175,8 @@ class Writes:
         else:
             row = found[0]
             self._run(_UPDATE_PIN, (*values, row))
+        if pin.metadata or (found is not None and found[4] is not None):
+            rows.tag(row, metadata_of(None if found is None else found[4]), pin.metadata)
         rows.touch(None, text)
         rows.queue(row, text, write.queue, MODE_NUMBERS[pin.mode], now, write.priority)
         if found is not None or write.queue:
@@ -181,7 +184,7 @@ class Writes:
                 rows.delete(row, text, peer)
         rows.release(row, text, write.release, MODE_NUMBERS[write.release_mode], now, write.priority)
 
-    def _guard(self, found: tuple[int, bool, int, int] | None, expect: int | None) -> None:
+    def _guard(self, found: Found | None, expect: int | None) -> None:
         if expect is None:
             return
         have = found[2] if found is not None and found[1] else 0
@@ -194,8 +197,9 @@ class Writes:
         self._guard(found, write.expect)
         if found is None or not found[1]:
             return
-        pin, _, _, mode = found
+        pin, _, _, mode, more = found
         self._removals_unchecked += 1
+        rows.tag(pin, metadata_of(more), {})
         self._run(_HIDE_PIN, (rows.revision, pin))
         rows.touch(None, text)
         wanting = self._run("SELECT peer FROM work WHERE pin = ? AND status <= ?", (pin, LAST_WANTING_PIN)).fetchall()
@@ -269,7 +273,7 @@ class Writes:
         found = self.rows.find(text)
         if found is None:
             return
-        pin, visible, revision, _ = found
+        pin, visible, revision, _, _ = found
         if self.rows.delete(pin, text, write.peer, write.generation) and not visible and not revision:
             self.rows.forget(pin)
 

@@ -1,0 +1,137 @@
+"""Search by an index of names finds what reading all of them finds."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ipfs_cluster.ports import PinQuery, PutPin, RemovePin
+from ipfs_cluster.stores.memory import MemoryStore
+from ipfs_cluster.stores.sqlite import SqliteStore, queries
+from ipfs_cluster.stores.sqlite import names as names_module
+from ipfs_cluster.testing.fake_clock import FakeClock
+from ipfs_cluster.testing.store_contract import StoreContract
+from ipfs_cluster.testing.store_values import cid, flat, pin, put
+
+_texts = st.text(st.sampled_from("abA\"'* \0é\U0001f980\x02"), max_size=7)
+_changes = st.lists(st.tuples(st.integers(0, 5), st.none() | _texts), max_size=4)
+
+
+async def indexed(store: SqliteStore) -> None:
+    """Return when there is an index that knows all names."""
+    await store.count(PinQuery(name="abc"))
+    await made(store)
+    assert store._open is not None
+    assert store._open.names.index.covered == await store.revision()
+
+
+async def made(store: SqliteStore) -> None:
+    """Return when nothing is done to the index."""
+    assert store._open is not None
+    await asyncio.gather(*store._open.names._tasks._tasks)
+
+
+class TestContractWithAnIndexOfNames(StoreContract):
+    """Made at the first search, however few names there are, and whatever the search finds."""
+
+    @pytest.fixture
+    async def store(self, clock: FakeClock, path: Path) -> AsyncIterator[SqliteStore]:
+        store = SqliteStore(path, clock, names_from=0)
+        await store.open()
+        yield store
+        await store.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(_changes, _changes, _texts, _texts), min_size=1, max_size=4))
+def test_the_index_finds_what_reading_all_names_finds(
+    rounds: list[tuple[list[tuple[int, str | None]], list[tuple[int, str | None]], str, str]],
+) -> None:
+    async def run(folder: Path) -> None:
+        clock = FakeClock()
+        store, oracle = SqliteStore(folder / "pinset.sqlite", clock, names_from=0), MemoryStore(clock)
+        await store.open()
+        await oracle.open()
+        try:
+            await put(store, *(pin(n, name="abc") for n in range(3)))
+            await put(oracle, *(pin(n, name="abc") for n in range(3)))
+            for known, young, name, prefix in rounds:
+                for changes in (known, young):
+                    for number, text in changes:
+                        write = RemovePin(cid(number)) if text is None else PutPin(pin(number, name=text))
+                        await store.commit([write])
+                        await oracle.commit([write])
+                    if changes is known:
+                        await indexed(store)
+                for query in (PinQuery(name=name), PinQuery(prefix=prefix), PinQuery(name=name, prefix=prefix)):
+                    wanted = sorted(line.text for line in await flat(oracle.listing(query)))
+                    assert [line.text for line in await flat(store.listing(query, by_text=True))] == wanted
+                    assert await store.count(query) == len(wanted)
+        finally:
+            await store.close()
+
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(run(Path(folder)))
+
+
+@pytest.fixture
+async def searched(clock: FakeClock, path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SqliteStore]:
+    """A store with 60 names and an index of them, made in slices of 7."""
+    monkeypatch.setattr(names_module, "SLICE", 7)
+    store = SqliteStore(path, clock, names_from=10)
+    await store.open()
+    await put(store, *(pin(n, name=f"backup-{n:03}") for n in range(50)))
+    for n in range(50, 60):
+        await put(store, pin(n, name=f"backup-{n:03}"))
+    await indexed(store)
+    yield store
+    await store.close()
+
+
+async def test_few_are_found_by_the_index(searched: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert searched._open is not None
+    clause = searched._open.names.index.candidates(PinQuery(name="up-05"))
+    assert clause is not None
+    workers, names = searched._open.asked(PinQuery(name="up-05"))
+    assert names is searched._open.names.index
+    found = await workers.call(lambda connection: connection.execute(clause.sql, clause.values).fetchall())
+    assert len(found) == 10
+    assert await searched.count(PinQuery(name="up-05")) == 10
+    # Many are met by reading: the index that has too many candidates is not asked again.
+    monkeypatch.setattr(queries, "FEW", 9)
+    assert await searched.count(PinQuery(name="up-05")) == 10
+
+
+async def test_no_index_of_few_names(path: Path, clock: FakeClock) -> None:
+    store = SqliteStore(path, clock)
+    await store.open()
+    await put(store, pin(1, name="abcd"))
+    assert await store.count(PinQuery(name="bcd")) == 1
+    assert not list(path.parent.glob("*.tmp-*"))
+    await store.close()
+
+
+async def test_nothing_is_left_of_it(searched: SqliteStore, path: Path) -> None:
+    assert list(path.parent.glob("*.tmp-*"))
+    await searched.close()
+    assert not list(path.parent.glob("*.tmp-*"))
+
+
+async def test_without_an_index_all_names_are_read(
+    path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(names_module, "_CREATE", "CREATE VIRTUAL TABLE tmp.names USING fts99(name)")
+    store = SqliteStore(path, clock, names_from=0)
+    await store.open()
+    await put(store, pin(1, name="abcd"))
+    assert await store.count(PinQuery(name="bcd")) == 1
+    await made(store)
+    assert "no such module" in caplog.text
+    assert await store.count(PinQuery(name="bcd")) == 1
+    await store.close()
