@@ -47,7 +47,9 @@ class PeerSettings:
 
 
 class LocalPeer:
-    """Drives one node. `start` begins watching and working; `first_check` is done when it returns."""
+    """Drives one node. `start` begins watching and working; `first_check` is done when it returns. on_record: is told
+    what the store is to remember of the peer, whenever that changes.
+    """
 
     def __init__(
         self,
@@ -67,6 +69,7 @@ class LocalPeer:
         self.tags: Sequence[tuple[str, str]] = spec.tags
         self.rule = spec.rule
         self.record = PeerRecord(spec.id, spec.name)
+        self.on_record: Callable[[PeerRecord], None] | None = None
         self._store = store
         self._clock = clock
         self._hub = hub
@@ -104,14 +107,19 @@ class LocalPeer:
     async def load(self, records: dict[PeerId, PeerRecord]) -> None:
         """Take up the stored record, or write a new one (which queues every pin that belongs everywhere)."""
         known = records.get(self.id)
-        self.record = replace(known, name=self.name) if known else self.record
+        self._keep(replace(known, name=self.name) if known else self.record)
         if known != self.record:
             await self._store.commit([PutPeer(self.record)])
 
     async def remember(self, **changes: object) -> None:
         """Change the stored record durably."""
-        self.record = replace(self.record, **changes)  # type: ignore[arg-type]
+        self._keep(replace(self.record, **changes))  # type: ignore[arg-type]
         await self._store.commit([PutPeer(self.record)])
+
+    def _keep(self, record: PeerRecord) -> None:
+        self.record = record
+        if self.on_record is not None:
+            self.on_record(record)
 
     async def first_check(self) -> None:
         """Ping once, and if the node has never been surveyed, survey it before anything may be unpinned there."""

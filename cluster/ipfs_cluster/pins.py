@@ -7,7 +7,7 @@ durable, node call, status durable, answer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence, Set
 from functools import partial
 
 from ipfs_cluster.cid import Cid
@@ -20,8 +20,8 @@ from ipfs_cluster.hub import Hub
 from ipfs_cluster.model import WANTS_PIN, PeerId, Pin, PinMode, PinOptions, TrackerStatus, Work
 from ipfs_cluster.peer import LocalPeer
 from ipfs_cluster.pinning import PinCall, Ticket, UpdateCall, Wait
-from ipfs_cluster.planning import Defaults, Surroundings, plan_new, plan_pin
-from ipfs_cluster.ports import Clock, ForgetForeign, PutPin, RemovePin, Store, Write
+from ipfs_cluster.planning import AWAY, Defaults, Surroundings, plan_new, plan_pin
+from ipfs_cluster.ports import Clock, ForgetForeign, PeerRecord, PutPin, RemovePin, Store, Write
 from ipfs_cluster.removal import RemovalWatch, UnpinOutcome
 
 GUARD_RETRIES = 16
@@ -46,14 +46,36 @@ class Pins:
         self.expiry = Expiry(store, clock, self._expired)
         self.landscape = Landscape(defaults.allocate_by)
         for peer in peers.values():
+            self.landscape.measure(peer.id, peer.name, peer.state.metrics)
             peer.state.listener = partial(self.landscape.measure, peer.id, peer.name)
+            peer.on_record = self._recorded
 
     # --- what decisions are made of ---
 
     def around(self) -> Surroundings:
         """The cluster as it is now."""
         now, steady = self._clock.time(), self._clock.monotonic()
-        return Surroundings(tuple(self._peers), self.landscape, now, steady, self._defaults)
+        return Surroundings(tuple(self._peers), self._is_up, self.landscape, now, steady, self._defaults)
+
+    def further_peers(
+        self, present: Collection[PeerId], number: int, *, leaving: Collection[PeerId] = (), size: int = 0
+    ) -> tuple[PeerId, ...]:
+        """Up to `number` peers for more copies of what is on `present`, the best first; none that is away, full or being
+        drained. They are promised the pin, so that the next call spreads. leaving: those of `present` whose copies
+        go, so that the new ones may take their place in the balance. size: bytes that must fit, 0 when unknown.
+        """
+        without = {peer: AWAY for peer in self._peers if not self._is_up(peer)}
+        without.update(dict.fromkeys(leaving, "its copy is to go"))
+        staying = [peer for peer in present if peer not in leaving]
+        found = self.landscape.grow(staying, number, self._clock.monotonic(), size=size, without=without)
+        self.landscape.promise(found, size)
+        return found
+
+    def _is_up(self, peer: PeerId) -> bool:
+        return peer in self._peers and self._peers[peer].up
+
+    def _recorded(self, record: PeerRecord) -> None:
+        self.landscape.exclude(record.id, "it is being drained" if record.draining else "")
 
     def wake(self, cancelled: Sequence[Cid] = ()) -> None:
         """There is new work. cancelled: CIDs that are no longer wanted."""

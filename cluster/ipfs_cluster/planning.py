@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 
 from ipfs_cluster.cid import Cid
@@ -23,6 +23,7 @@ from ipfs_cluster.model import (
 )
 from ipfs_cluster.ports import PutPin, QueueWork, Write
 
+AWAY = "its node does not answer"
 _NOBODY: tuple[PeerId, ...] = ()
 
 
@@ -37,12 +38,13 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The cluster at the moment of a decision. peers: all that are known. landscape: what allocation goes by; chosen
-    peers are promised the pin there at once, so that the decisions that follow spread. now: unix seconds; steady: the
-    same moment on the monotonic clock, by which metrics expire.
+    """The cluster at the moment of a decision. peers: all that are known; up: the node of one answers. landscape: what
+    allocation goes by; chosen peers are promised the pin there at once, so that the decisions that follow spread. now:
+    unix seconds; steady: the same moment on the monotonic clock, by which metrics expire.
     """
 
     peers: tuple[PeerId, ...]
+    up: Callable[[PeerId], bool]
     landscape: Landscape
     now: float
     steady: float
@@ -101,7 +103,7 @@ def plan_new(
         cid,
         options.mode or PinMode.RECURSIVE,
         name=options.name or "",
-        allocations=allocate(wish, around.landscape, around.steady),
+        allocations=_placed(wish, around),
         replication_min=wish.minimum,
         replication_max=wish.maximum,
         metadata={} if options.metadata is None else dict(options.metadata),
@@ -162,27 +164,39 @@ def _anew(
     if not before.allocations:
         # It was everywhere, so everybody else lets go of it: the peers that stay had better hold it.
         holders = tuple(peer for peer in around.peers if peer not in pending)
-        return allocate(replace(wish, preferred=wish.preferred or holders), around.landscape, around.steady)
+        return _placed(replace(wish, preferred=wish.preferred or holders), around)
     factors = before.replication_min, before.replication_max
     found = reallocate(wish, before.allocations, factors, around.landscape, around.steady, pending)
     around.landscape.promise(peer for peer in found if peer not in before.allocations and peer not in held)
     return found
 
 
-def upload_peers(options: PinOptions, up: Sequence[PeerId], around: Surroundings, size: int = 0) -> tuple[PeerId, ...]:
+def upload_peers(options: PinOptions, around: Surroundings, size: int = 0) -> tuple[PeerId, ...]:
     """The peers that an add is sent to, before its CID is known: those that a new pin with these options would be
-    allocated to, as far as their nodes answer (`up`). size: bytes that must fit, 0 when unknown. Nothing is promised:
-    the add holds its bytes while it runs. Raises NotEnoughPeers, InvalidArgument.
+    allocated to, as far as their nodes answer. size: bytes that must fit, 0 when unknown. Nothing is promised: the add
+    holds its bytes while it runs. Raises NotEnoughPeers, InvalidArgument.
     """
     wish = replace(_wish(None, options, around), size=size)
     peers = allocate(wish, around.landscape, around.steady)
     if not peers:
-        return tuple(up)
-    if set(peers) <= set(up):
+        return tuple(filter(around.up, around.peers))
+    if all(map(around.up, peers)):
         return peers
-    # A metric outlives its node for a while: rather somebody else than a peer that is known to be away.
-    away = {peer: "its node does not answer" for peer in around.peers if peer not in set(up)}
-    return allocate(replace(wish, without=away), around.landscape, around.steady)
+    return allocate(replace(wish, without=_away(around)), around.landscape, around.steady)
+
+
+def _placed(wish: Wish, around: Surroundings) -> tuple[PeerId, ...]:
+    """Peers for a new pin. A metric outlives its node for a while: rather somebody else than a peer that is away."""
+    peers = allocate(wish, around.landscape, around.steady)
+    if all(map(around.up, peers)):
+        return peers
+    land, now = around.landscape, around.steady
+    there = land.grow((), wish.maximum, now, preferred=wish.preferred, without=_away(around))
+    return (*there, *land.grow(there, wish.maximum - len(there), now, preferred=wish.preferred))
+
+
+def _away(around: Surroundings) -> dict[PeerId, str]:
+    return {peer: AWAY for peer in around.peers if not around.up(peer)}
 
 
 def _wish(pin: Pin | None, options: PinOptions, around: Surroundings) -> Wish:

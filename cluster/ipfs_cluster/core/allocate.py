@@ -121,7 +121,7 @@ def _further(
 def _not_enough(
     wish: Wish, counted: Sequence[PeerId], fresh: Sequence[PeerId], landscape: Landscape, now: float
 ) -> NotEnoughPeers:
-    rejected = landscape.why_not(now, size=wish.size, without=wish.without)
+    rejected = landscape.why_not(now, named=wish.preferred, size=wish.size, without=wish.without)
     return NotEnoughPeers(
         f"not enough peers to allocate CID. Needed at least: {wish.minimum}. Wanted at most: {wish.maximum}. "
         f"Available candidates: {len(counted) + len(fresh)}."

@@ -77,8 +77,9 @@ class Landscape:
         on counting.
         """
         place = self._places.setdefault(peer, _Place(peer, peer))
-        place.excluded = reason
-        self._sort(place)
+        if reason != place.excluded:
+            place.excluded = reason
+            self._sort(place)
 
     def promise(self, peers: Iterable[PeerId], size: int = 0) -> None:
         """These peers will fetch one more pin. size: bytes, 0 when unknown. To be told after each decision, before the
@@ -162,10 +163,12 @@ class Landscape:
         return not pending or free is None or free.valid
 
     def why_not(
-        self, now: float, *, size: int = 0, without: Mapping[PeerId, str] = NOBODY
+        self, now: float, *, named: Iterable[PeerId] = (), size: int = 0, without: Mapping[PeerId, str] = NOBODY
     ) -> dict[PeerId, tuple[str, str]]:
-        """Every known peer that is no candidate: its name, and which filter removed it."""
-        found = {}
+        """Every known peer that is no candidate: its name, and which filter removed it; also those of `named` that are
+        none of the cluster's.
+        """
+        found = {peer: (str(peer), "is no peer of this cluster") for peer in named if peer not in self._places}
         for place in self._places.values():
             reason = without.get(place.peer) or self._obstacle(place, now, size)
             if reason:

@@ -98,9 +98,7 @@ class Ingest:
         """The peers to send to, the primary first: the home node where it is one of them."""
         if upload.home_only:
             return [self._home]
-        around = self._pins.around()
-        up = [peer.id for peer in self._peers.values() if peer.up]
-        chosen = [self._peers[peer] for peer in upload_peers(upload.options, up, around)]
+        chosen = [self._peers[peer] for peer in upload_peers(upload.options, self._pins.around())]
         if not chosen:
             raise NodeError("no node of the cluster can be reached")
         # A node whose collection waits or runs would keep the others waiting; its copy can come later.
