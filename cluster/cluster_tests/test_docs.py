@@ -31,7 +31,11 @@ KINDS: dict[Callable[[object], object], str] = {
     values.natural: "integer ≥ 0",
     values.size: "size",
 }
-CHOICES = {"api.ipfsproxy.wait": "`accepted`, `min`, `all`", "informer.disk.metric_type": "`freespace`, `reposize`"}
+CHOICES = {
+    "api.ipfsproxy.wait": "`accepted`, `min`, `all`",
+    "informer.disk.metric_type": "`freespace`, `reposize`",
+    "ipfs_connector.ipfshttp.pin_method": "`pin`, `refs`",
+}
 
 
 def page(name: str) -> str:

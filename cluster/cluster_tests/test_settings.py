@@ -337,3 +337,15 @@ def test_a_node_may_have_a_reserve_of_its_own() -> None:
     ]
     (problem,) = refused({"ipfs_connector": {"nodes": [{**entry, "reserve": "much"}]}})
     assert "reserve" in problem
+
+
+def test_a_node_may_have_a_number_of_pins_of_its_own() -> None:
+    nodes: list[dict[str, object]] = [
+        {"name": "small", "node_multiaddress": "/unix/a", "concurrent_pins": 2},
+        {"name": "usual", "node_multiaddress": "/unix/b"},
+    ]
+    settings, _ = parse({"ipfs_connector": {"nodes": nodes}}, {})
+    assert [node.concurrent for node in settings.nodes] == [2, 0]
+    nodes[0]["concurrent_pins"] = 0
+    (problem,) = refused({"ipfs_connector": {"nodes": nodes}})
+    assert "entry 0: concurrent_pins: 0: must be larger than 0" in problem

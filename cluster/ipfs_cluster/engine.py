@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from ipfs_cluster.adopt import adopt
 from ipfs_cluster.cid import Cid
+from ipfs_cluster.clockwatch import ClockWatch
 from ipfs_cluster.counters import PinsetCounters
 from ipfs_cluster.gc import Collected, collect
 from ipfs_cluster.hops import loop_message
@@ -28,6 +29,7 @@ from ipfs_cluster.planning import Defaults
 from ipfs_cluster.ports import Clock, Node, Store
 from ipfs_cluster.queues import Queues
 from ipfs_cluster.removal import UnpinOutcome
+from ipfs_cluster.standing import Standing
 from ipfs_cluster.tasks import TaskSet, sleep_or_event
 from ipfs_cluster.views import Views
 
@@ -63,7 +65,9 @@ class Cluster:
             for spec in specs
         }
         (self.home,) = [peer for peer in self.peers_by_id.values() if peer.home]
-        self._pins = Pins(store, clock, self._hub, self.peers_by_id, settings.defaults, settings.wait)
+        self._watch = ClockWatch(clock, self._clock_jumped)
+        held = self._watch.held
+        self._pins = Pins(store, clock, self._hub, self.peers_by_id, settings.defaults, settings.wait, held)
         self._ingest = Ingest(store, clock, self.peers_by_id, self._pins, settings.ingest)
         self.views = Views(store, self.peers_by_id, self.home)
         self.adopted = 0
@@ -85,6 +89,7 @@ class Cluster:
             peer.start(self._tasks)
         self._tasks.start("swarm mesh", self._mesh_forever())
         self._tasks.start("expiry", self._pins.expiry.run())
+        self._tasks.start("clock", self._watch.run())
 
     async def close(self) -> None:
         """Stop all work and close the nodes and the store; queued commits are finished."""
@@ -100,6 +105,16 @@ class Cluster:
         if self._settings.adopt:
             self.adopted = await adopt(self.home.id, self._store, self._clock.time())
         await self.home.remember(adopted=True)
+
+    async def _clock_jumped(self, seconds: float) -> None:
+        """After a jump back, retries keep their distance. After one ahead they come sooner, as many as there is room
+        for: which of those that are due now had to wait can no longer be told.
+        """
+        for peer in self.peers_by_id.values():
+            if seconds < 0:
+                await self._store.shift_retries(peer.id, self._clock.time(), seconds)
+            peer.tracker.wake()
+        self._pins.expiry.wake()
 
     async def _peer_up(self, peer: LocalPeer) -> None:
         self._mesh_due.set()
@@ -187,6 +202,14 @@ class Cluster:
         Raises ClusterError with Kubo's texts.
         """
         return await self._pins.update(old, new, unpin=unpin)
+
+    async def standings(self, cid: Cid) -> list[Standing]:
+        """Why a CID is not (yet, any more) as wanted on its peers: one for each peer that has work to do on it; where
+        there is none, all is as wanted. Raises StoreUnavailable.
+        """
+        works = await self._store.work([cid])
+        served = [work for work in works if work.peer in self.peers_by_id]
+        return await asyncio.gather(*(self.peers_by_id[work.peer].tracker.standing(work) for work in served))
 
     # --- adding ---
 

@@ -23,9 +23,13 @@ LONGEST_SLEEP = 60.0
 class Expiry:
     """Runs until cancelled; `wake` after commits that may have brought an earlier expiry."""
 
-    def __init__(self, store: Store, clock: Clock, remove: Callable[[Pin], Awaitable[None]]) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, held: Callable[[], float], remove: Callable[[Pin], Awaitable[None]]
+    ) -> None:
+        """held: seconds for which nothing may expire yet, see `ClockWatch`."""
         self._store = store
         self._clock = clock
+        self._held = held
         self._remove = remove
         self._wake = asyncio.Event()
 
@@ -37,6 +41,9 @@ class Expiry:
         """Remove what has expired, then wait for the next."""
         while True:
             self._wake.clear()
+            if (held := self._held()) > 0:
+                await sleep_or_event(self._clock, min(held, LONGEST_SLEEP), self._wake)
+                continue
             try:
                 following = await self._round()
             except ClusterError as error:

@@ -15,12 +15,14 @@ from typing import Protocol
 
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.core.transitions import Event
-from ipfs_cluster.model import PeerId, PinProgress
+from ipfs_cluster.model import PeerId, PinMode, PinProgress
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One attempt on one peer has ended. unpin: it was a removal. message: the reason unless event is DONE."""
+    """One attempt on one peer has ended. unpin: it was a removal. message: the reason unless event is DONE. mode: that
+    of the attempt; an entry may have become recursive while it was made direct, so that this is not yet its end.
+    """
 
     peer: PeerId
     cid: Cid
@@ -28,6 +30,7 @@ class Outcome:
     unpin: bool = False
     message: str = ""
     progress: PinProgress = PinProgress()
+    mode: PinMode = PinMode.RECURSIVE
 
 
 class Watcher(Protocol):

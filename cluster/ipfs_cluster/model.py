@@ -58,6 +58,19 @@ WANTS_UNPIN = frozenset({TrackerStatus.UNPIN_QUEUED, TrackerStatus.UNPIN_ERROR})
 """The statuses that a stored work row can have; PINNED is the absence of a row, PINNING lives in the tracker."""
 
 
+class Priority(enum.IntEnum):
+    """What comes first in a peer's queue."""
+
+    REMOVAL = 2
+    """On request."""
+    USER = 1
+    """What somebody asked for and may wait for."""
+    BACKGROUND = 0
+    """What the cluster found out by itself, and what has failed for long."""
+    REBALANCE = -1
+    """Copies beyond the minimum: top-up and moves."""
+
+
 @dataclass(frozen=True, slots=True)
 class PinOptions:
     """What a request asks for. None means absent: an existing pin keeps its value, a new one takes the default.

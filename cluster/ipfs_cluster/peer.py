@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
+from ipfs_cluster.attempt import TrackerSettings
 from ipfs_cluster.core.room import Room, RoomRule
 from ipfs_cluster.errors import ClusterError, NodeError
 from ipfs_cluster.gate import Gate
@@ -18,7 +19,7 @@ from ipfs_cluster.ports import Clock, Node, PeerRecord, PutClaim, PutPeer, Store
 from ipfs_cluster.queues import Queues
 from ipfs_cluster.reconcile import Findings, reconcile
 from ipfs_cluster.tasks import TaskSet, sleep_or_event
-from ipfs_cluster.tracker import Tracker, TrackerSettings
+from ipfs_cluster.tracker import Tracker
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,9 @@ SYSTEM_OWNER = "system"
 
 @dataclass(frozen=True, slots=True)
 class PeerSpec:
-    """What the service is told about a local peer. home: the proxy forwards to its node. rule: when it has no room."""
+    """What the service is told about a local peer. home: the proxy forwards to its node. rule: when it has no room.
+    concurrent: pins at work on it, 0 for as many as on the others.
+    """
 
     id: PeerId
     name: str
@@ -35,6 +38,7 @@ class PeerSpec:
     home: bool = False
     tags: tuple[tuple[str, str], ...] = (("group", "default"),)
     rule: RoomRule = RoomRule()
+    concurrent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,10 @@ class LocalPeer:
         self._due = asyncio.Event()
         self.surveyed = asyncio.Event()
         self.gate = Gate(clock)
-        self.tracker = Tracker(spec.id, spec.node, self.gate, store, clock, hub, settings.tracker, self._lost)
+        places = spec.concurrent or settings.tracker.concurrent
+        tracker = replace(settings.tracker, concurrent=places)
+        told = (self._lost, self.full)
+        self.tracker = Tracker(spec.id, spec.node, self.gate, store, clock, hub, tracker, *told)
         self.monitor = Monitor(self, clock, settings.monitor)
 
     @property

@@ -12,7 +12,7 @@ from ipfs_cluster.core.quorum import Quorum, Verdict
 from ipfs_cluster.core.transitions import Event
 from ipfs_cluster.errors import Conflict, PinFailed
 from ipfs_cluster.hub import Hub, Outcome
-from ipfs_cluster.model import PeerId, Pin, PinProgress
+from ipfs_cluster.model import PeerId, Pin, PinProgress, Priority
 from ipfs_cluster.ports import RemovePin, Store
 
 
@@ -122,6 +122,8 @@ class PinCall:
         if isinstance(outcome, _Promised):
             ticket.created &= ticket.pin.revision > outcome.revision
             return
+        if outcome.event is not Event.UNREACHABLE and outcome.mode is not ticket.pin.mode:
+            return  # of an attempt that began before the entry became recursive: the one for this request follows
         ticket.seen[outcome.peer] = outcome.progress
         match outcome.event:
             case Event.DONE:
@@ -215,7 +217,8 @@ class PinCall:
 
     async def _removed(self, pin: Pin) -> bool:
         try:
-            await self._store.commit([RemovePin(pin.cid, pin.revision, pin.allocations or self._everyone)])
+            everyone = pin.allocations or self._everyone
+            await self._store.commit([RemovePin(pin.cid, pin.revision, everyone, Priority.REMOVAL)])
         except Conflict:
             return False
         return True

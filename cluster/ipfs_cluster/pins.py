@@ -7,7 +7,7 @@ durable, node call, status durable, answer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence, Set
 from functools import partial
 
 from ipfs_cluster.cid import Cid
@@ -17,7 +17,7 @@ from ipfs_cluster.counters import PinsetCounters
 from ipfs_cluster.errors import ClusterError, Conflict, InvalidArgument, NotEnoughPeers, NotPinned, PinModeError
 from ipfs_cluster.expiry import Expiry
 from ipfs_cluster.hub import Hub
-from ipfs_cluster.model import WANTS_PIN, PeerId, Pin, PinMode, PinOptions, TrackerStatus, Work
+from ipfs_cluster.model import WANTS_PIN, PeerId, Pin, PinMode, PinOptions, Priority, TrackerStatus, Work
 from ipfs_cluster.peer import LocalPeer
 from ipfs_cluster.pinning import PinCall, Ticket, UpdateCall, Wait
 from ipfs_cluster.planning import AWAY, Defaults, Surroundings, plan_new, plan_pin
@@ -32,9 +32,16 @@ class Pins:
     """The pinset of one service as its doors change it."""
 
     def __init__(
-        self, store: Store, clock: Clock, hub: Hub, peers: Mapping[PeerId, LocalPeer], defaults: Defaults, wait: Wait
+        self,
+        store: Store,
+        clock: Clock,
+        hub: Hub,
+        peers: Mapping[PeerId, LocalPeer],
+        defaults: Defaults,
+        wait: Wait,
+        held: Callable[[], float],
     ) -> None:
-        """wait: what a request waits for when it does not say."""
+        """wait: what a request waits for when it does not say. held: seconds for which nothing may expire."""
         self._store = store
         self._clock = clock
         self._hub = hub
@@ -43,7 +50,7 @@ class Pins:
         self._defaults = defaults
         self._wait = wait
         self.counters = PinsetCounters()
-        self.expiry = Expiry(store, clock, self._expired)
+        self.expiry = Expiry(store, clock, held, self._expired)
         self.landscape = Landscape(defaults.allocate_by)
         for peer in peers.values():
             self.landscape.measure(peer.id, peer.name, peer.state.metrics)
@@ -60,9 +67,9 @@ class Pins:
     def further_peers(
         self, present: Collection[PeerId], number: int, *, leaving: Collection[PeerId] = (), size: int = 0
     ) -> tuple[PeerId, ...]:
-        """Up to `number` peers for more copies of what is on `present`, the best first; none that is away, full or being
-        drained. They are promised the pin, so that the next call spreads. leaving: those of `present` whose copies
-        go, so that the new ones may take their place in the balance. size: bytes that must fit, 0 when unknown.
+        """Up to `number` peers for more copies of what is on `present`, the best first; none that is away, full or
+        being drained. They are promised the pin, so that the next call spreads. leaving: those of `present` whose
+        copies go, so that the new ones may take their place in the balance. size: bytes that must fit, 0 when unknown.
         """
         without = {peer: AWAY for peer in self._peers if not self._is_up(peer)}
         without.update(dict.fromkeys(leaving, "its copy is to go"))
@@ -247,7 +254,7 @@ class Pins:
             if pin.mode is PinMode.RECURSIVE and not recursive:
                 raise PinModeError("is pinned recursively")
             try:
-                await self._store.commit([RemovePin(cid, pin.revision, pin.allocations or tuple(self._peers))])
+                await self._store.commit([self._removal(pin)])
             except Conflict:
                 continue
             self.counters.removed += 1
@@ -255,6 +262,10 @@ class Pins:
             self.wake(cancelled=[cid])
             return
         raise Conflict("the pin kept changing while it was removed; try again")
+
+    def _removal(self, pin: Pin) -> RemovePin:
+        everyone = pin.allocations or tuple(self._peers)
+        return RemovePin(pin.cid, pin.revision, everyone, Priority.REMOVAL)
 
     async def _remove_foreign(self, cid: Cid, *, recursive: bool) -> None:
         """A pin of the home node that was never adopted is the user's: forwarded, as if the node had been asked."""
@@ -311,6 +322,7 @@ def _row(pin: Pin, peer: PeerId, revision: int, now: float) -> Work:
         revision,
         since=now,
         next_retry=now,
+        priority=Priority.USER,
         name=pin.name,
         pin_update=pin.pin_update,
         origins=pin.origins,

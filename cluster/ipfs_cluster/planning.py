@@ -18,6 +18,7 @@ from ipfs_cluster.model import (
     PinMode,
     PinOptions,
     PinType,
+    Priority,
     TrackerStatus,
     Work,
 )
@@ -113,7 +114,7 @@ def plan_new(
         timestamp=around.now,
     )
     around.landscape.promise(peer for peer in pin.allocations if peer not in held)
-    return PutPin(pin, 0, queue=_holders(pin, around.peers), unseen=unseen)
+    return PutPin(pin, 0, queue=_holders(pin, around.peers), priority=Priority.USER, unseen=unseen)
 
 
 def plan_pin(
@@ -146,9 +147,10 @@ def plan_pin(
     writes: list[Write] = []
     if pin != before:
         pin = replace(pin, timestamp=around.now)
-        writes.append(PutPin(pin, before.revision, queue=queue, release=release, release_mode=before.mode))
+        user = Priority.USER
+        writes.append(PutPin(pin, before.revision, queue, (), release, release_mode=before.mode, priority=user))
     writes += [
-        QueueWork(work.peer, work.cid, TrackerStatus.PIN_QUEUED)
+        QueueWork(work.peer, work.cid, TrackerStatus.PIN_QUEUED, priority=Priority.USER)
         for work in works
         if work.status in WANTS_PIN and work.peer in wanted and work.peer not in queue and work.next_retry > around.now
     ]

@@ -96,6 +96,10 @@ class Node(Protocol):
         """
         ...
 
+    async def fetch(self, cid: Cid, on_progress: Callable[[int, int], None], stall: float) -> None:
+        """Fetch the whole DAG without pinning it. on_progress(nodes, 0); stall as in `pin`."""
+        ...
+
     async def pin_update(self, old: Cid, new: Cid, stall: float) -> None:
         """Pin `new` recursively by fetching its difference to `old`, which stays pinned."""
         ...

@@ -59,7 +59,8 @@ def nodes(value: object) -> tuple[Node, ...]:
 class Node:
     """One IPFS node. address: multiaddr of its RPC API. authorization: value of the header toward it. cluster: it is
     the proxy of another cluster (one of this program's own kind is recognised without it). reserve: bytes of its disk
-    that stay free, None for what holds for all. honour_storage_max: Kubo's StorageMax bounds it too.
+    that stay free, None for what holds for all. honour_storage_max: Kubo's StorageMax bounds it too. concurrent: pins
+    at work on it, 0 for as many as on the others.
     """
 
     name: str
@@ -69,11 +70,12 @@ class Node:
     cluster: bool = False
     reserve: int | None = None
     honour_storage_max: bool = False
+    concurrent: int = 0
 
 
 NODE_KEYS = frozenset(
     {"cluster", "name", "node_multiaddress", "tags", "authorization", "authorization_file"}
-    | {"reserve", "honour_storage_max"}
+    | {"reserve", "honour_storage_max", "concurrent_pins"}
 )
 
 
@@ -100,6 +102,7 @@ def _node(item: object, index: int) -> Node:
         checked("cluster", boolean, False),
         checked("reserve", size) if "reserve" in item else None,
         checked("honour_storage_max", boolean, False),
+        checked("concurrent_pins", positive) if "concurrent_pins" in item else 0,
     )
 
 
@@ -167,7 +170,10 @@ KEYS = (
     NODE_ADDRESS,
     Key("ipfs_connector.ipfshttp", "pin_timeout", 120.0, positive_duration),
     Key("ipfs_connector.ipfshttp", "unpin_timeout", 10800.0, positive_duration),
+    Key("ipfs_connector.ipfshttp", "pin_method", "pin", choice("pin", "refs")),
     Key("pin_tracker.stateless", "concurrent_pins", 10, positive),
+    Key("pin_tracker.stateless", "priority_pin_max_age", 86400.0, positive_duration),
+    Key("pin_tracker.stateless", "priority_pin_max_retries", 5, positive),
     Key("allocator.balanced", "allocate_by", ("tag:group", "freespace"), strings),
     Key("informer.disk", "metric_ttl", 30.0, positive_duration),
     Key("informer.disk", "metric_type", "freespace", choice("freespace", "reposize")),
@@ -203,7 +209,7 @@ WITHOUT_MEANING = (
     | _under("api.restapi", "cors_max_age")
     | _under("ipfs_connector.ipfshttp", "connect_swarms_delay ipfs_request_timeout repogc_timeout")
     | _under("ipfs_connector.ipfshttp", "informer_trigger_interval")
-    | _under("pin_tracker.stateless", "max_pin_queue_size priority_pin_max_age priority_pin_max_retries")
+    | _under("pin_tracker.stateless", "max_pin_queue_size")
 )
 """Keys of ipfs-cluster that configure parts which this program does not have (yet); loading them is no error."""
 

@@ -10,17 +10,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from math import inf
 
+from ipfs_cluster.attempt import PATIENCE, NodeCalls, Operation, TrackerSettings
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.cid import text as cid_text
-from ipfs_cluster.core.transitions import Backoff, Event, after
+from ipfs_cluster.core.failures import Failure, classify, retries
+from ipfs_cluster.core.transitions import Event, after
 from ipfs_cluster.errors import ClusterError, NodeError, NodeStalled, NodeUnreachable
 from ipfs_cluster.gate import Gate
 from ipfs_cluster.hub import Hub, Outcome
-from ipfs_cluster.model import WANTS_UNPIN, NodePin, PeerId, PinMode, PinProgress, TrackerStatus, Work
-from ipfs_cluster.ports import Clock, FailWork, FinishWork, Node, RecordForeign, Store
+from ipfs_cluster.model import WANTS_UNPIN, PeerId, PinProgress, Priority, TrackerStatus, Work
+from ipfs_cluster.ports import Clock, FailWork, FinishWork, Node, Store
+from ipfs_cluster.standing import Standing, WaitsFor, running, waiting
 from ipfs_cluster.tasks import TaskSet, sleep_or_event
 
 log = logging.getLogger(__name__)
@@ -31,45 +33,10 @@ STORE_PAUSE = 1.0
 """Seconds to wait after the store refused a write before its rows are tried again."""
 OFFERED = 10_000
 """New rows that are kept for a free place without being read back; more are found in the store."""
-PATIENCE = 2.0
-"""Seconds without growth after which a pin attempt only waits: it then keeps no other work from being started."""
 WAITING = 100
 """Attempts that may wait on a node at once; the one that has waited longest makes room for other work."""
 RESERVE = 5
 """One in this many places is kept for what is asked for now while old failures are tried again."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrackerSettings:
-    """concurrent: node calls at once, not counting pins that only wait for content. pin_timeout: stall limit of a pin;
-    unpin_timeout: of an unpin (seconds)."""
-
-    concurrent: int = 10
-    pin_timeout: float = 120.0
-    unpin_timeout: float = 3 * 3600.0
-    backoff: Backoff = Backoff()
-
-
-@dataclass(slots=True)
-class _Operation:
-    work: Work
-    new: bool
-    task: asyncio.Task[None] | None = None
-    since: float = 0.0
-    progress: PinProgress = PinProgress()
-    grew: float = 0.0
-    over: bool = False
-    making_room: bool = False
-    look_again: bool = False
-
-    @property
-    def unpin(self) -> bool:
-        return self.work.status in WANTS_UNPIN
-
-    @property
-    def waits_from(self) -> float:
-        """When it will only wait, unless something comes before: nobody reachable seems to have the content."""
-        return inf if self.unpin or self.over else self.grew + PATIENCE
 
 
 class Tracker:
@@ -85,16 +52,19 @@ class Tracker:
         hub: Hub,
         settings: TrackerSettings,
         on_unreachable: Callable[[str], None],
+        on_full: Callable[[str], None],
     ) -> None:
+        """on_unreachable, on_full: told in the daemon's words that it is away, that its disk is full."""
         self.peer = peer
-        self._node = node
         self._gate = gate
         self._store = store
         self._clock = clock
         self._hub = hub
         self._settings = settings
         self._on_unreachable = on_unreachable
-        self._running: dict[Cid, _Operation] = {}
+        self._on_full = on_full
+        self._calls = NodeCalls(peer, node, store, clock, settings)
+        self._running: dict[Cid, Operation] = {}
         self._wake = asyncio.Event()
         self._usable = asyncio.Event()
         self._may_unpin = asyncio.Event()
@@ -169,6 +139,32 @@ class Tracker:
         operation = self._running.get(cid)
         return operation is not None and operation.unpin
 
+    async def standing(self, work: Work) -> Standing:
+        """Where a row of this peer, as it was just read, stands now. May ask the node, for a few seconds, about an
+        attempt that does not begin. Raises StoreUnavailable.
+        """
+        operation = self._running.get(work.cid)
+        if operation is not None and (operation.call or operation.over):
+            quiet = operation.call == "pin/add" and not operation.progress.nodes
+            waits = quiet and operation.waits_from <= self._clock.monotonic()
+            return running(work, operation, locked=waits and await self._calls.locked(work.cid))
+        waits_for, ahead = self._waits_for(work, operation), 0
+        if waits_for is WaitsFor.TURN:
+            place = (-work.priority, work.next_retry)
+            at_work = [one.work for one in self._running.values()]
+            ahead = await self._store.ahead(work, self._clock.time())
+            ahead -= sum((-one.priority, one.next_retry) < place for one in at_work)
+        return waiting(work, waits_for, max(ahead, 0))
+
+    def _waits_for(self, work: Work, operation: Operation | None) -> WaitsFor:
+        if not self._usable.is_set():
+            return WaitsFor.NODE
+        if operation is not None:
+            return WaitsFor.NOTHING if self._gate.is_open else WaitsFor.COLLECTION
+        if work.status in WANTS_UNPIN and not self._may_unpin.is_set():
+            return WaitsFor.SURVEY
+        return WaitsFor.RETRY if work.next_retry > self._clock.time() else WaitsFor.TURN
+
     # --- the loop ---
 
     async def run(self) -> None:
@@ -178,7 +174,7 @@ class Tracker:
                 await self._usable.wait()
                 self._wake.clear()
                 self._start_offered()
-                if self._retry_is_due:
+                if self._clock.time() >= self._retry_at:
                     self._more = True
                 if self._free_for_queue > 0 and self._more:
                     try:
@@ -212,18 +208,12 @@ class Tracker:
     def _free_for_queue(self) -> int:
         return self._free - (self._settings.concurrent // RESERVE if self._retrying else 0)
 
-    @property
-    def _retry_is_due(self) -> bool:
-        """Also when it is further ahead than any pause is long: the wall clock was turned back meanwhile."""
-        wait = self._retry_at - self._clock.time()
-        return wait <= 0 or self._settings.backoff.cap < wait < inf
-
     async def _start_due(self) -> None:
         """Start as many due rows as fit; afterwards it is known whether there are more, and when the next is due."""
         free = self._free_for_queue
         now = self._clock.time()
         self._more = False
-        works = await self._store.due(self.peer, now, free, frozenset(self._running))
+        works = await self._due(now, free)
         self._retrying = any(work.attempts for work in works)
         allowed = [work for work in works if work.status not in WANTS_UNPIN or self._may_unpin.is_set()]
         # Removals that may not begin yet are no reason to look again at once: `allow_unpin` wakes.
@@ -233,15 +223,32 @@ class Tracker:
             self._start(work, new=offered is not None and offered.generation == work.generation)
         if not self._more:
             self._retry_at = await self._store.next_due(self.peer, now) or inf
-            if self._retry_is_due:
-                await self._store.retry_now(self.peer, now)
-                self._more = True
+
+    async def _due(self, now: float, free: int) -> list[Work]:
+        """Rows for this many places. Removals come first, as they are quick and somebody waits for the room; but while
+        anything else is due they take no more than half of all places.
+        """
+        at_work = frozenset(self._running)
+        works = await self._store.due(self.peer, now, free, at_work)
+        removing = sum(one.unpin and not one.over for one in self._running.values())
+        spare = max(self._settings.concurrent // 2 - removing, 0) if self._may_unpin.is_set() else 0
+        first = [work for work in works if work.priority >= Priority.REMOVAL]
+        if len(first) <= spare:
+            return works
+        others = await self._store.due(self.peer, now, free - spare, at_work, below=Priority.REMOVAL)
+        return (first[:spare] + others + first[spare:])[:free]
 
     def _start_offered(self) -> None:
         """As many of the rows that were handed over as there is room for, the oldest first."""
-        while self._offered and self._usable.is_set() and self._may_unpin.is_set() and self._has_room():
+        while self._offered and self._may_start_offered():
             cid = next(iter(self._offered))
             self._start(self._offered.pop(cid), new=True)
+
+    def _may_start_offered(self) -> bool:
+        """While the store has others, which may come before them, only in the places that are kept from those."""
+        if not (self._usable.is_set() and self._may_unpin.is_set() and self._has_room()):
+            return False
+        return not self._more or self._free_for_queue <= 0
 
     def _start(self, work: Work, *, new: bool) -> None:
         if work.cid in self._running or not self._has_room():
@@ -252,13 +259,13 @@ class Tracker:
             new = True
         if len(self._running) >= self._settings.concurrent + WAITING:
             self._make_room()
-        operation = _Operation(work, since=self._clock.time(), new=new, grew=self._clock.monotonic())
+        operation = Operation(work, since=self._clock.time(), new=new, grew=self._clock.monotonic())
         self._running[work.cid] = operation
         operation.task = self._operations.start(f"{self.peer} {cid_text(work.cid)}", self._attempt(operation))
         # The attempt says so itself when it ends; one that is cancelled before its first step never gets there.
         operation.task.add_done_callback(lambda _task: self._ended(operation))
 
-    def _ended(self, operation: _Operation) -> None:
+    def _ended(self, operation: Operation) -> None:
         if self._running.get(operation.work.cid) is not operation:
             return
         del self._running[operation.work.cid]
@@ -291,7 +298,7 @@ class Tracker:
 
     # --- one attempt ---
 
-    async def _attempt(self, operation: _Operation) -> None:
+    async def _attempt(self, operation: Operation) -> None:
         """One row from start to its durable end. A cancelled attempt leaves the row to whatever replaced it."""
         try:
             ended = await self._until_room_is_needed(operation)
@@ -303,7 +310,7 @@ class Tracker:
         finally:
             self._ended(operation)
 
-    async def _until_room_is_needed(self, operation: _Operation) -> tuple[Event, str] | None:
+    async def _until_room_is_needed(self, operation: Operation) -> tuple[Event, str] | None:
         try:
             return await self._perform(operation)
         except asyncio.CancelledError:
@@ -316,7 +323,7 @@ class Tracker:
         finally:
             operation.over = True  # what follows is writing it down, which nothing may interrupt
 
-    async def _perform(self, operation: _Operation) -> tuple[Event, str] | None:
+    async def _perform(self, operation: Operation) -> tuple[Event, str] | None:
         """The node calls; how they ended, or None when the row is gone and there is nothing to write down."""
         try:
             async with self._gate.shared(lambda waited: self._asked_to_leave(operation, waited)):
@@ -329,22 +336,22 @@ class Tracker:
         except NodeError as error:
             return Event.REFUSED, str(error)
 
-    async def _call_node(self, operation: _Operation) -> tuple[Event, str] | None:
+    async def _call_node(self, operation: Operation) -> tuple[Event, str] | None:
         work = operation.work
         operation.since = self._clock.time()
         if not operation.unpin:
-            await self._pin(operation)
+            await self._calls.pin(operation)
         elif work.cid in self._untouched:
             # Removed before its turn to be pinned came: what the node holds of it is somebody else's.
             self._untouched.discard(work.cid)
         elif await self._store.begin_unpin(self.peer, work.cid, work.generation):
-            await self._unpin(work)
+            await self._calls.unpin(operation)
         else:
             self._hub.publish(Outcome(self.peer, work.cid, Event.DONE, unpin=True))
             return None
         return Event.DONE, ""
 
-    def _asked_to_leave(self, operation: _Operation, waited: float) -> None:
+    def _asked_to_leave(self, operation: Operation, waited: float) -> None:
         """A garbage collection waits. A pin that does not get on would hold it, and with it everybody, up for ever:
         it is interrupted, and taken up again afterwards; one that grows may finish within the collection's patience.
         """
@@ -354,49 +361,34 @@ class Tracker:
             self._more = True
             operation.task.cancel()
 
-    async def _pin(self, operation: _Operation) -> None:
-        """Make the node hold the CID. Never re-pins what it holds: Kubo drops the old record before it walks."""
-        work = operation.work
-        if (operation.new or not self._node.cluster) and await self._node.pinned(work.cid, work.mode):
-            if operation.new:
-                # Somebody else's pin: it counts, and is never ours to remove.
-                await self._store.commit([RecordForeign(self.peer, (NodePin(work.cid, work.mode),))])
-            if not self._node.cluster:
-                return
-        if work.pin_update is not None and await self._node.pinned(work.pin_update, PinMode.RECURSIVE):
-            await self._node.pin_update(work.pin_update, work.cid, self._settings.pin_timeout)
-            return
-
-        def on_progress(nodes: int, size: int) -> None:
-            if (nodes, size) != (operation.progress.nodes, operation.progress.bytes):
-                operation.progress = PinProgress(nodes, size, self._clock.time())
-                operation.grew = self._clock.monotonic()
-
-        await self._node.pin(work.cid, work.mode, work.name, on_progress, self._settings.pin_timeout)
-
-    async def _unpin(self, work: Work) -> None:
-        try:
-            async with asyncio.timeout(self._settings.unpin_timeout):
-                await self._node.unpin(work.cid, work.mode)
-        except TimeoutError:
-            raise NodeStalled(f"unpin did not finish within {self._settings.unpin_timeout:g}s") from None
-
-    async def _record(self, operation: _Operation, event: Event, message: str) -> None:
+    async def _record(self, operation: Operation, event: Event, message: str) -> None:
         """Write down how the attempt ended, then tell those who wait."""
         work = operation.work
-        now = self._clock.time()
-        result = after(work.status, event, work.attempts, now, self._settings.backoff, self._clock.jitter())
-        if result.status is None:
+        if event is Event.DONE:
             await self._store.commit([FinishWork(self.peer, work.cid, work.generation)])
         else:
-            change = FailWork(
-                self.peer, work.cid, work.generation, result.status, result.attempts, message, result.next_retry
-            )
-            await self._store.commit([change])
-            if result.next_retry < self._retry_at:
-                self._retry_at = result.next_retry
-                self._wake.set()
-        self._hub.publish(Outcome(self.peer, work.cid, event, operation.unpin, message, operation.progress))
+            await self._record_failure(work, event, message)
+        self._hub.publish(Outcome(self.peer, work.cid, event, operation.unpin, message, operation.progress, work.mode))
+
+    async def _record_failure(self, work: Work, event: Event, message: str) -> None:
+        failure = classify(message)
+        if failure is Failure.DISK_FULL:
+            self._on_full(message)
+        now, backoff = self._clock.time(), retries(failure, self._settings.backoff)
+        result = after(work.status, event, work.attempts, now, backoff, self._clock.jitter())
+        status, next_retry = result.status or work.status, result.next_retry
+        priority = self._lowered(work, result.attempts, now)
+        change = FailWork(self.peer, work.cid, work.generation, status, result.attempts, message, next_retry, priority)
+        await self._store.commit([change])
+        if next_retry < self._retry_at:
+            self._retry_at = next_retry
+            self._wake.set()
+
+    def _lowered(self, work: Work, attempts: int, now: float) -> int | None:
+        """What has failed for too long or too often no longer comes before the background's work."""
+        settings = self._settings
+        old = attempts > settings.priority_retries or now - work.since > settings.priority_age
+        return Priority.BACKGROUND if old and work.priority > Priority.BACKGROUND else None
 
     async def _store_refused(self, error: ClusterError) -> None:
         """The row stays as it is and is tried again: the node is asked first, so nothing is done twice."""

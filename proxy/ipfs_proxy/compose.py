@@ -11,6 +11,7 @@ from aiohttp import web
 
 from ipfs_cluster import Cluster, EngineSettings, IngestSettings, PeerSettings, PeerSpec, SystemClock, Wait
 from ipfs_cluster.addresses import parse_address
+from ipfs_cluster.attempt import PinMethod, TrackerSettings
 from ipfs_cluster.core.room import RoomRule
 from ipfs_cluster.hops import HOPS
 from ipfs_cluster.identity import load_or_create
@@ -25,7 +26,6 @@ from ipfs_cluster.rest.metrics import add_metrics
 from ipfs_cluster.settings import Node, Settings
 from ipfs_cluster.stores.sqlite import SqliteStore
 from ipfs_cluster.telemetry import FiguresCache, Table, Telemetry, cluster_tables
-from ipfs_cluster.tracker import TrackerSettings
 from ipfs_proxy.front.server import Limits, Listen, Server
 from ipfs_proxy.front.upstream import Upstream
 from ipfs_proxy.meters import FRONT
@@ -137,7 +137,7 @@ def _peer(identity: PeerId, node: Node, home: PeerId, settings: Settings) -> Pee
     kubo = KuboNode(transport, cluster=node.cluster)
     reserve = settings["informer.disk.reserve"] if node.reserve is None else node.reserve
     rule = RoomRule(reserve, node.honour_storage_max)
-    return PeerSpec(identity, node.name, kubo, home=identity == home, tags=tags, rule=rule)
+    return PeerSpec(identity, node.name, kubo, identity == home, tags, rule, node.concurrent)
 
 
 def _upstream(node: Node) -> Upstream:
@@ -177,6 +177,9 @@ def _engine(folder: Path, settings: Settings) -> EngineSettings:
                 concurrent=settings["pin_tracker.stateless.concurrent_pins"],
                 pin_timeout=settings["ipfs_connector.ipfshttp.pin_timeout"],
                 unpin_timeout=settings["ipfs_connector.ipfshttp.unpin_timeout"],
+                method=PinMethod(settings["ipfs_connector.ipfshttp.pin_method"]),
+                priority_retries=settings["pin_tracker.stateless.priority_pin_max_retries"],
+                priority_age=settings["pin_tracker.stateless.priority_pin_max_age"],
             ),
             monitor=_monitor(settings),
             reconcile_interval=settings["cluster.pin_recover_interval"],

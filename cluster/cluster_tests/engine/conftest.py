@@ -11,6 +11,7 @@ import pytest
 
 from ipfs_cluster import Cluster, EngineSettings, PeerSettings, PeerSpec
 from ipfs_cluster import cid as cids
+from ipfs_cluster.attempt import TrackerSettings
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.core.room import RoomRule
 from ipfs_cluster.model import PeerId, PinMode, TrackerStatus
@@ -21,7 +22,6 @@ from ipfs_cluster.planning import Defaults
 from ipfs_cluster.stores.memory import MemoryStore
 from ipfs_cluster.testing.fake_clock import FakeClock
 from ipfs_cluster.testing.fake_node import FakeNetwork, FakeNode
-from ipfs_cluster.tracker import TrackerSettings
 
 TURNS = 2000
 """Turns of the event loop that anything without a timer must get by with."""
@@ -49,6 +49,8 @@ class World:
     clock: FakeClock = field(default_factory=FakeClock)
     network: FakeNetwork = field(default_factory=FakeNetwork)
     nodes: list[FakeNode] = field(default_factory=list)
+    tracker: TrackerSettings = TrackerSettings()
+    concurrent: dict[int, int] = field(default_factory=dict)
     store: MemoryStore | None = None
     cluster: Cluster | None = None
     rule: RoomRule = RoomRule()
@@ -57,12 +59,12 @@ class World:
         """Start (again) over the same store and nodes."""
         self.store = self.store or MemoryStore(self.clock)
         specs = [
-            PeerSpec(PeerId(f"peer{i}"), f"name{i}", node, home=i == 0, rule=self.rule)
+            PeerSpec(PeerId(f"peer{i}"), f"name{i}", node, i == 0, rule=self.rule, concurrent=self.concurrent.get(i, 0))
             for i, node in enumerate(self.nodes)
         ]
         settings = EngineSettings(
             defaults=Defaults(minimum, maximum, ("freespace",)),
-            peer=PeerSettings(tracker=TrackerSettings(), monitor=MonitorSettings(ping_interval=10.0)),
+            peer=PeerSettings(tracker=self.tracker, monitor=MonitorSettings(ping_interval=10.0)),
             adopt=adopt,
         )
         self.cluster = Cluster(specs, self.store, self.clock, settings)

@@ -9,10 +9,11 @@ import pytest
 
 from cluster_tests.engine.conftest import World, cid, until
 from ipfs_cluster import Wait
+from ipfs_cluster.attempt import PATIENCE, TrackerSettings
 from ipfs_cluster.errors import PinFailed, StoreUnavailable
 from ipfs_cluster.model import PeerId, PinOptions, TrackerStatus
 from ipfs_cluster.ports import FinishWork, PutPin, Write
-from ipfs_cluster.tracker import PATIENCE, WAITING, TrackerSettings
+from ipfs_cluster.tracker import WAITING
 
 NONE = PinOptions()
 PLACES = TrackerSettings().concurrent
@@ -81,10 +82,10 @@ async def test_removals_that_may_not_begin_yet_do_not_keep_the_loop_busy(world: 
     reads = 0
     due = tracker._store.due
 
-    async def counted(*arguments: object) -> object:
+    async def counted(*arguments: object, **named: object) -> object:
         nonlocal reads
         reads += 1
-        return await due(*arguments)  # type: ignore[arg-type]
+        return await due(*arguments, **named)  # type: ignore[arg-type]
 
     tracker._store.due = counted  # type: ignore[method-assign, assignment]
     await cluster.unpin([(cid(n), True) for n in range(2 * PLACES)], settle=0)

@@ -12,6 +12,7 @@ from cluster_tests.scenarios.checks import problems
 from cluster_tests.scenarios.model import Model, Request
 from ipfs_cluster import EngineSettings, Line, PeerSettings, PinCall, Proof, UpdateCall, Upload, Wait
 from ipfs_cluster import cid as cids
+from ipfs_cluster.attempt import TrackerSettings
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.cid import text as cid_text
 from ipfs_cluster.errors import ClusterError, DeadlineExceeded
@@ -22,7 +23,6 @@ from ipfs_cluster.testing.simulation import Simulation
 from ipfs_cluster.testing.store_values import cid as numbered
 from ipfs_cluster.testing.virtual_time import VirtualLoop
 from ipfs_cluster.testing.wording import pin_text, quoted
-from ipfs_cluster.tracker import TrackerSettings
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 CIDS = {letter: numbered(number) for number, letter in enumerate(LETTERS)}

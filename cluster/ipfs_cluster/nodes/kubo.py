@@ -19,6 +19,7 @@ from ipfs_cluster.hops import SERVICES, listed
 from ipfs_cluster.model import NodeInfo, NodePin, PinMode, RepoStat
 from ipfs_cluster.nodes.empty import EMPTY_RAW_BLOCK
 from ipfs_cluster.nodes.http import HttpTransport, Params, Response
+from ipfs_cluster.nodes.stall import StallWatch
 from ipfs_cluster.ports import NodeResponse
 
 NOT_PINNED = "not pinned or pinned indirectly"
@@ -96,7 +97,7 @@ class KuboNode:
         ]
         if name:
             params.append(("name", name))
-        watch = _StallWatch(stall)
+        watch = StallWatch(stall)
         pinned: list[str] = []
         try:
             async with watch, self._http.stream("pin/add", params) as response:
@@ -112,6 +113,21 @@ class KuboNode:
             raise NodeStalled(watch.reason()) from None
         if cids.text(cid) not in pinned:
             raise NodeError(f"pin/add ended without naming {cids.text(cid)} as pinned")
+
+    async def fetch(self, cid: Cid, on_progress: Callable[[int, int], None], stall: float) -> None:
+        """refs -r: a line for each block below the root, as its parent arrives. It holds no pin lock."""
+        params = [("arg", cids.text(cid)), ("recursive", "true"), ("unique", "true")]
+        watch, seen = StallWatch(stall), 0
+        try:
+            async with watch, self._http.stream("refs", params) as response:
+                async for values in self._value_batches(response):
+                    if refusal := next((value["Err"] for value in values if value.get("Err")), ""):
+                        raise NodeError(refusal)
+                    seen += len(values)
+                    watch.seen((seen, 0), alive=False)
+                    on_progress(seen, 0)
+        except TimeoutError:
+            raise NodeStalled(watch.reason()) from None
 
     async def pin_update(self, old: Cid, new: Cid, stall: float) -> None:
         """pin/update without unpinning. It reports no progress, so the stall limit bounds the whole call."""
@@ -302,36 +318,6 @@ def import_options(config: Mapping[str, Any]) -> dict[str, str]:
 
 def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-class _StallWatch:
-    """A deadline that moves on with every growth. Raises TimeoutError inside its `async with`."""
-
-    def __init__(self, limit: float) -> None:
-        self._limit = limit
-        self._last: object = None
-        self._timeout = asyncio.timeout(limit or None)
-
-    async def __aenter__(self) -> _StallWatch:
-        await self._timeout.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: Any) -> None:
-        await self._timeout.__aexit__(*error)
-
-    def seen(self, progress: tuple[int, int], *, alive: bool) -> None:
-        """A report; only growth moves the deadline, unless each report is a sign of life."""
-        if (alive or progress != self._last) and self._limit:
-            self._timeout.reschedule(asyncio.get_running_loop().time() + self._limit)
-        self._last = progress
-
-    def reason(self) -> str:
-        """What to tell about the stall."""
-        nodes, size = self._last if isinstance(self._last, tuple) else (0, 0)
-        return (
-            f"no new block for {self._limit:g}s after {nodes} blocks ({size} bytes): "
-            "no reachable node seems to have the missing content"
-        )
 
 
 def _cid(text: str) -> Cid:

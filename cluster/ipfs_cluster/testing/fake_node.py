@@ -48,7 +48,8 @@ async def at_once(_what: str, effect: Callable[[], Any]) -> Any:
 
 class FakeNode:
     """One node. Public attributes are the test's handles: `pins_held`, `refusals`, `calls`, `away`, `hold`,
-    `carry_out`.
+    `carry_out`; `stalled`: pins that get no block in time; `grows`: reports of a pin before it waits; `blocks`: roots
+    that it has without a pin.
     """
 
     def __init__(self, network: FakeNetwork, node_id: str, free: int = 10**12) -> None:
@@ -57,6 +58,10 @@ class FakeNode:
         self.free = free
         self.pins_held: dict[Cid, NodePin] = {}
         self.refusals: dict[Cid, str] = {}
+        self.stalled: dict[Cid, str] = {}
+        self.grows: dict[Cid, list[tuple[int, int]]] = {}
+        self.updates_refused: dict[Cid, str] = {}
+        self.blocks: set[Cid] = set()
         self.calls: Counter[str] = Counter()
         self.pin_calls: list[Cid] = []
         self.away = ""
@@ -93,15 +98,13 @@ class FakeNode:
         self._call("pin/add")
         self.pin_calls.append(cid)
         self.pins_held.pop(cid, None)
+        for nodes, size in self.grows.get(cid, ()):
+            on_progress(nodes, size)
         if cid in self.hold:
             await self.hold[cid].wait()
         if cid in self.refusals:
             raise NodeError(self.refusals[cid])
-        if cid not in self.network.content:
-            if stall and stall < 1:
-                raise NodeStalled("no new block")
-            async with self.network.changed:
-                await self.network.changed.wait_for(lambda: cid in self.network.content or bool(self.away))
+        await self._content(cid, stall)
 
         def arrived() -> None:
             self._call("pin/add end")
@@ -110,8 +113,24 @@ class FakeNode:
         on_progress(1, 100)
         await self.carry_out(f"pin/add {cid_text(cid)}", arrived)
 
+    async def fetch(self, cid: Cid, on_progress: Callable[[int, int], None], stall: float) -> None:
+        self._call("refs")
+        await self._content(cid, stall)
+        on_progress(1, 0)
+
+    async def _content(self, cid: Cid, stall: float) -> None:
+        if cid in self.stalled:
+            raise NodeStalled(self.stalled[cid])
+        if cid not in self.network.content:
+            if stall and stall < 1:
+                raise NodeStalled("no new block")
+            async with self.network.changed:
+                await self.network.changed.wait_for(lambda: cid in self.network.content or bool(self.away))
+
     async def pin_update(self, old: Cid, new: Cid, stall: float) -> None:
         self._call("pin/update")
+        if new in self.updates_refused:
+            raise NodeError(self.updates_refused[new])
         await self.pin(new, PinMode.RECURSIVE, self.pins_held[old].name, lambda _n, _b: None, stall)
 
     async def unpin(self, cid: Cid, mode: PinMode) -> None:
@@ -148,7 +167,7 @@ class FakeNode:
 
     async def local_block(self, cid: Cid) -> None:
         self._call("block/stat")
-        if cid not in self.pins_held:
+        if cid not in self.pins_held and cid not in self.blocks:
             raise NodeError(f"block was not found locally (offline): ipld: could not find {cid_text(cid)}")
 
     async def connect(self, addresses: Sequence[str]) -> None:

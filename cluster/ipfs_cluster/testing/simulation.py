@@ -198,6 +198,12 @@ class SteppedStore(Stepped):
             lambda: self._store.retry_now(peer, now), lambda number: f"retry_now {peer} {number}" if number else ""
         )
 
+    async def shift_retries(self, peer: PeerId, now: float, seconds: float) -> int:
+        return await self._write(
+            lambda: self._store.shift_retries(peer, now, seconds),
+            lambda number: f"shift_retries {peer} {number} by {seconds:+.0f}s" if number else "",
+        )
+
     async def _write(self, write: Callable[[], Awaitable[T]], text: Callable[[T], str]) -> T:
         simulation = self._simulation
 
