@@ -25,7 +25,6 @@ from ipfs_cluster.model import (
 from ipfs_cluster.ports import PutPin, QueueWork, Write
 
 AWAY = "its node does not answer"
-_NOBODY: tuple[PeerId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +137,9 @@ def plan_pin(
     pin = merged(before, options, around)
     pin = replace(pin, allocations=_anew(before, options, works, around, held))
     wanted = _holders(pin, around.peers)
-    if pin.mode is not before.mode:
-        queue, release = wanted, _NOBODY
-    else:
-        listed = _holders(before, around.peers)
-        queue = tuple(peer for peer in wanted if peer not in listed)
-        release = tuple(peer for peer in listed if peer not in wanted)
+    listed = _holders(before, around.peers)
+    queue = tuple(peer for peer in wanted if peer not in listed or pin.mode is not before.mode)
+    release = tuple(peer for peer in listed if peer not in wanted)
     writes: list[Write] = []
     if pin != before:
         pin = replace(pin, timestamp=around.now)

@@ -242,6 +242,14 @@ async def test_an_existing_pin_can_be_changed_when_a_new_one_could_not_be_placed
     assert (pin.name, pin.replication_max, len(world.holders(cid(1)))) == ("renamed", 1, 1)
 
 
+async def test_a_pin_that_changes_its_mode_and_its_peers_at_once_leaves_the_others(world: World) -> None:
+    cluster = await world.start()
+    await (await cluster.pin([(cid(1), PinOptions(mode=PinMode.DIRECT))])).wait()
+    await (await cluster.pin([(cid(1), PinOptions(mode=RECURSIVE, replication_min=1, replication_max=1))])).wait()
+    await world.quiet()
+    assert len(world.holders(cid(1))) == 1
+
+
 async def test_a_store_that_takes_no_writes_fails_the_request(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = await world.start()
 
