@@ -16,6 +16,7 @@ from ipfs_cluster.core.transitions import Backoff
 from ipfs_cluster.errors import NodeError, NodeStalled, NodeUnreachable
 from ipfs_cluster.model import WANTS_UNPIN, NodePin, PeerId, PinMode, PinProgress, Work
 from ipfs_cluster.ports import Clock, Node, RecordForeign, Store
+from ipfs_cluster.strangers import Strangers
 from ipfs_cluster.tasks import alongside
 
 PATIENCE = 2.0
@@ -74,6 +75,11 @@ class Operation:
         return self.work.status in WANTS_UNPIN
 
     @property
+    def asked(self) -> bool:
+        """Has the node been asked to pin anything?"""
+        return self.call not in ("", "pin/ls")
+
+    @property
     def waits_from(self) -> float:
         """When it will only wait, unless something comes before: nobody reachable seems to have the content."""
         return inf if self.unpin or self.over else self.grew + PATIENCE
@@ -82,12 +88,21 @@ class Operation:
 class NodeCalls:
     """The calls of one peer's attempts. Raise NodeError; StoreUnavailable for a foreign pin that cannot be noted."""
 
-    def __init__(self, peer: PeerId, node: Node, store: Store, clock: Clock, settings: TrackerSettings) -> None:
+    def __init__(
+        self,
+        peer: PeerId,
+        node: Node,
+        store: Store,
+        clock: Clock,
+        settings: TrackerSettings,
+        strangers: Strangers,
+    ) -> None:
         self._peer = peer
         self._node = node
         self._store = store
         self._clock = clock
         self._settings = settings
+        self._strangers = strangers
 
     async def pin(self, operation: Operation) -> None:
         """Make the node hold the CID. Never re-pins what it holds: Kubo drops the old record before it walks."""
@@ -96,6 +111,7 @@ class NodeCalls:
         if (operation.new or not self._node.cluster) and await self._node.pinned(work.cid, work.mode):
             if operation.new:
                 # Somebody else's pin: it counts, and is never ours to remove.
+                self._strangers.found(work.cid)
                 await self._store.commit([RecordForeign(self._peer, (NodePin(work.cid, work.mode),))])
             if not self._node.cluster:
                 return

@@ -203,8 +203,9 @@ class LocalPeer:
             # Claimed first: the block that a service before us pinned here is the cluster's, not a foreign pin.
             claim = PutClaim(self.id, EMPTY_RAW_BLOCK, SYSTEM_OWNER, ClaimKind.SYSTEM)
             await self._store.commit([claim])
-            found = await reconcile(self.id, self.node, self._store, first=not self.record.surveyed)
-            if not self.record.surveyed:
+            first = not self.record.surveyed
+            found = await reconcile(self.id, self.node, self._store, self.tracker.strangers, first=first)
+            if first:
                 await self.remember(surveyed=True)
             await self.node.ensure_empty_block()
         except NodeError as error:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ipfs_cluster.model import WANTS_PIN, WANTS_UNPIN, NodePin, PeerId, PinMode, TrackerStatus
 from ipfs_cluster.ports import FinishWork, ForgetForeign, Node, QueueWork, RecordForeign, Store, Write
+from ipfs_cluster.strangers import Strangers
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ class Findings:
     vanished: int = 0
 
 
-async def reconcile(peer: PeerId, node: Node, store: Store, *, first: bool) -> Findings:
+async def reconcile(peer: PeerId, node: Node, store: Store, strangers: Strangers, *, first: bool) -> Findings:
     """One full comparison; raises NodeError or NodeUnreachable, and then nothing has been changed.
 
     first: the peer's survey, at which everything that is not ours is recorded as foreign; later such pins are orphans.
@@ -59,7 +60,10 @@ async def reconcile(peer: PeerId, node: Node, store: Store, *, first: bool) -> F
                 await store.commit(lost)
         async for extras in scan.extra():
             still = await _still_held(node, extras) if len(extras) <= ASK_AGAIN else extras
+            still = [pin for pin in still if not strangers.claimed(pin.cid)]
             if still:
+                if not first:  # what a survey finds has been there before; else it may be an upload's work
+                    strangers.found(*(pin.cid for pin in still))
                 found.extra += len(still)
                 await store.commit([RecordForeign(peer, tuple(still), orphan=not first)])
         async for cids in scan.vanished():

@@ -23,6 +23,7 @@ from ipfs_cluster.hub import Hub, Outcome
 from ipfs_cluster.model import WANTS_UNPIN, PeerId, PinProgress, Priority, TrackerStatus, Work
 from ipfs_cluster.ports import Clock, FailWork, FinishWork, Node, Store
 from ipfs_cluster.standing import Standing, WaitsFor, running, waiting
+from ipfs_cluster.strangers import Strangers
 from ipfs_cluster.tasks import TaskSet, sleep_or_event
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,8 @@ class Tracker:
         self._settings = settings
         self._on_unreachable = on_unreachable
         self._on_full = on_full
-        self._calls = NodeCalls(peer, node, store, clock, settings)
+        self.strangers = Strangers(self._not_new)
+        self._calls = NodeCalls(peer, node, store, clock, settings, self.strangers)
         self._running: dict[Cid, Operation] = {}
         self._wake = asyncio.Event()
         self._usable = asyncio.Event()
@@ -89,7 +91,9 @@ class Tracker:
         """A row that was just committed for a CID that had neither entry nor row here: what the node holds of it, it
         holds for somebody else. It is started without being read back, now or when there is room.
         """
-        if len(self._offered) < OFFERED:
+        if self.strangers.claimed(work.cid):
+            self.wake()
+        elif len(self._offered) < OFFERED:
             self._offered[work.cid] = work
             self._start_offered()
             if len(self._offered) == 1:
@@ -118,7 +122,17 @@ class Tracker:
                 self._untouched.add(cid)
             operation = self._running.get(cid)
             if operation is not None and not operation.unpin and operation.task is not None:
+                if operation.new and not operation.asked:
+                    self._untouched.add(cid)
                 operation.task.cancel()
+
+    def _not_new(self, cid: Cid) -> None:
+        """An upload pins it, or did a moment ago: that the node holds it no longer tells whose it is."""
+        self._untouched.discard(cid)
+        if self._offered.pop(cid, None) is not None:
+            self.wake()
+        if cid in self._running:
+            self._running[cid].new = False
 
     # --- what others ask ---
 

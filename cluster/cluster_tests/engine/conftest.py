@@ -92,6 +92,11 @@ class World:
         assert self.cluster is not None
         return [status.status for status in (await self.cluster.views.status(wanted))[1]]
 
+    def kept(self) -> MemoryStore:
+        """The store; it is there since the start."""
+        assert self.store is not None
+        return self.store
+
     async def quiet(self) -> None:
         """Until no work is left."""
         assert self.store is not None

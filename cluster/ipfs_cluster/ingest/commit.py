@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence, Set
 from dataclasses import replace
 
 from ipfs_cluster.cid import Cid
@@ -12,25 +12,35 @@ from ipfs_cluster.peer import LocalPeer
 from ipfs_cluster.pinning import PinCall, Ticket, Wait
 from ipfs_cluster.pins import GUARD_RETRIES, Pins, by_cid
 from ipfs_cluster.planning import plan_pin
-from ipfs_cluster.ports import PutClaim, PutPin, ReleaseClaims, Store, Write
+from ipfs_cluster.ports import ForgetForeign, PutClaim, PutPin, ReleaseClaims, Store, Write
 
 OWNER_PREFIX = "add:"
 
 
 class RootCommit:
-    """The bookkeeping of one add. peers: those that were chosen for it, in order of preference."""
+    """The bookkeeping of one add. strangers: the peers that were chosen for it, in order of preference, and what was
+    meanwhile taken for somebody else's.
+    """
 
     def __init__(
-        self, op: str, store: Store, pins: Pins, peers: Sequence[PeerId], options: PinOptions, wait: Wait | None
+        self,
+        op: str,
+        store: Store,
+        pins: Pins,
+        strangers: Mapping[PeerId, Set[Cid]],
+        options: PinOptions,
+        wait: Wait | None,
     ) -> None:
         self._owner = OWNER_PREFIX + op
         self._store = store
         self._pins = pins
         self._options = replace(options, mode=PinMode.RECURSIVE)
-        self._new = replace(self._options, user_allocations=(*peers, *options.user_allocations))
+        self._new = replace(self._options, user_allocations=(*strangers, *options.user_allocations))
+        self._strangers = strangers
         self._wait = wait
         self._unsure: set[tuple[PeerId, Cid]] = set()
         self._claimed: set[Cid] = set()
+        self._adding: set[tuple[LocalPeer, Cid]] = set()
         self._call: PinCall | None = None
 
     async def claim(self, roots: Sequence[Cid], peers: Sequence[LocalPeer]) -> None:
@@ -39,6 +49,12 @@ class RootCommit:
             PutClaim(peer.id, cid, self._owner, ClaimKind.INGEST) for cid in dict.fromkeys(roots) for peer in peers
         ]
         self._claimed.update(roots)
+        for pair in {(peer, cid) for peer in peers for cid in roots} - self._adding:
+            self._adding.add(pair)
+            pair[0].tracker.strangers.claim(pair[1])
+        # What was found on a node since the upload began may be this upload's work.
+        ours = {peer.id: tuple(self._strangers.get(peer.id, frozenset()) & set(roots)) for peer in peers}
+        claims += [ForgetForeign(peer, cids) for peer, cids in ours.items() if cids]
         await self._store.commit(claims)
         # A removal that was allowed before the claim may cross the node's own pin: the tracker has to look again.
         self._unsure |= {(peer.id, cid) for peer in peers for cid in roots if peer.tracker.unpinning(cid)}
@@ -88,6 +104,7 @@ class RootCommit:
             planned[cid] = pin, sure
         revision = await self._store.commit(writes)
         self._claimed.difference_update(cids)
+        self._added(set(cids))
         self._unsure -= {(peer, cid) for peer, cid in self._unsure if cid in held}
         written = {write.pin.cid for write in writes if isinstance(write, PutPin)}
         rows = by_cid(await self._store.work(cids))
@@ -100,6 +117,11 @@ class RootCommit:
             tickets[cid] = Ticket(pin, quorum, created=cid not in existing)
         return tickets
 
+    def _added(self, cids: Container[Cid]) -> None:
+        for pair in [pair for pair in self._adding if pair[1] in cids]:
+            self._adding.discard(pair)
+            pair[0].tracker.strangers.release(pair[1])
+
     async def withdraw(self) -> None:
         """Give up what was committed and is still waited for."""
         if self._call is not None:
@@ -107,6 +129,9 @@ class RootCommit:
 
     async def abandon(self) -> None:
         """Release what this add had the nodes pin and did not commit; the trackers remove it there."""
-        if self._claimed:
-            await self._store.commit([ReleaseClaims(self._owner)])
-            self._pins.wake()
+        try:
+            if self._claimed:
+                await self._store.commit([ReleaseClaims(self._owner)])
+                self._pins.wake()
+        finally:
+            self._added({cid for _, cid in self._adding})

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,17 +82,19 @@ class Ingest:
         async with Spool(upload.body, self._clock, settings.spool, settings.tee.slow_rate, settings.first_wait) as body:
             await body.settle()
             feeds = await self._feeds(upload, chosen)
-            op = secrets.token_hex(8)
-            commit = RootCommit(
-                op, self._store, self._pins, [feed.peer.id for feed in feeds], upload.options, upload.wait
-            )
-            call = IngestCall(upload, body.pieces(), feeds, commit, self._clock, settings.tee)
-            try:
-                call.start()
-                yield call
-            finally:
-                await call.close()
-                await commit.abandon()
+            with ExitStack() as uploads:
+                strangers = {
+                    feed.peer.id: uploads.enter_context(feed.peer.tracker.strangers.upload()) for feed in feeds
+                }
+                op = secrets.token_hex(8)
+                commit = RootCommit(op, self._store, self._pins, strangers, upload.options, upload.wait)
+                call = IngestCall(upload, body.pieces(), feeds, commit, self._clock, settings.tee)
+                try:
+                    call.start()
+                    yield call
+                finally:
+                    await call.close()
+                    await commit.abandon()
 
     def _choose(self, upload: Upload) -> list[LocalPeer]:
         """The peers to send to, the primary first: the home node where it is one of them."""

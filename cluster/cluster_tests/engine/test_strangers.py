@@ -1,0 +1,172 @@
+"""Whose is a pin that a node holds already: an operator's, or made by an add of ours that is in progress?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from cluster_tests.engine.conftest import RECURSIVE, World, cid, until
+from cluster_tests.engine.test_ingest import Body, add, roots_of, upload
+from ipfs_cluster import Wait
+from ipfs_cluster.cid import Cid
+from ipfs_cluster.model import ClaimKind, NodePin, PinMode, PinOptions
+from ipfs_cluster.ports import ForeignPin, PutClaim, Write
+from ipfs_cluster.testing.fake_node import FakeNode
+
+NONE = PinOptions()
+
+
+def hold_questions(world: World, monkeypatch: pytest.MonkeyPatch) -> tuple[Callable[[], bool], asyncio.Event]:
+    """Nodes do not say what they hold before the event is set; the function tells whether all have been asked."""
+    asked, go = set(), asyncio.Event()
+    pinned = FakeNode.pinned
+
+    async def slow(node: FakeNode, wanted: Cid, mode: PinMode) -> bool:
+        asked.add(node.node_id)
+        await go.wait()
+        return await pinned(node, wanted, mode)
+
+    monkeypatch.setattr(FakeNode, "pinned", slow)
+    return lambda: len(asked) == len(world.nodes), go
+
+
+def hold_claims(world: World, monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
+    """Claims are not written before the second event is set; the first tells that one is to be written."""
+    commit, claiming, go = world.kept().commit, asyncio.Event(), asyncio.Event()
+
+    async def slow_claims(writes: Sequence[Write]) -> int:
+        if isinstance(writes[0], PutClaim) and writes[0].kind is ClaimKind.INGEST:
+            claiming.set()
+            await go.wait()
+        return await commit(writes)
+
+    monkeypatch.setattr(world.kept(), "commit", slow_claims)
+    return claiming, go
+
+
+async def foreign(world: World) -> list[ForeignPin]:
+    """All that is taken for somebody else's."""
+    return [one async for page in world.kept().foreign() for one in page]
+
+
+async def gone_after_removal(world: World) -> None:
+    assert world.cluster is not None
+    await until(lambda: all(peer.tracker.phase(cid(1)) is None for peer in world.peers), "the attempts are over")
+    await world.quiet()
+    assert (await world.cluster.unpin([(cid(1), True)])).error is None
+    await world.quiet()
+    assert world.holders(cid(1)) == []
+
+
+async def test_a_pin_made_by_an_add_meanwhile_is_ours(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = await world.start()
+    all_asked, go = hold_questions(world, monkeypatch)
+    await cluster.pin([(cid(1), NONE)], wait=Wait.ACCEPTED)
+    await until(all_asked, "the trackers ask what the nodes hold")
+    assert await add(world, 1) == [cid(1)]
+    go.set()
+    await gone_after_removal(world)
+
+
+async def test_a_pin_that_is_found_before_the_add_could_claim_it_is_ours(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = await world.start()
+    claiming, go = hold_claims(world, monkeypatch)
+    adding = asyncio.ensure_future(add(world, 1))  # noqa: TID251 - awaited below
+    await claiming.wait()
+    for node in world.nodes:
+        node.pins_held[cid(1)] = NodePin(cid(1), RECURSIVE)
+    await (await cluster.pin([(cid(1), NONE)], wait=Wait.ALL)).wait()
+    go.set()
+    assert await adding == [cid(1)]
+    await gone_after_removal(world)
+
+
+async def test_a_pin_that_a_comparison_finds_before_the_add_could_claim_it_is_ours(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.start()
+    claiming, go = hold_claims(world, monkeypatch)
+    adding = asyncio.ensure_future(add(world, 1))  # noqa: TID251 - awaited below
+    await claiming.wait()
+    for node, peer in zip(world.nodes, world.peers, strict=True):
+        node.pins_held[cid(1)] = NodePin(cid(1), RECURSIVE)
+        await peer.reconcile_now()
+    go.set()
+    assert await adding == [cid(1)]
+    await gone_after_removal(world)
+
+
+async def test_what_is_found_before_the_add_hears_of_its_root_is_ours(world: World) -> None:
+    cluster = await world.start()
+    body = Body(1, 2, open_end=True)
+    async with cluster.add(upload(body)) as call:
+        adding = asyncio.ensure_future(roots_of(call))  # noqa: TID251 - awaited below
+        await until(lambda: world.holders(cid(1)) == [0, 1, 2], "the nodes pin the first root")
+        for node, peer in zip(world.nodes, world.peers, strict=True):
+            node.pins_held |= {cid(number): NodePin(cid(number), RECURSIVE) for number in (3, 4)}
+            await peer.reconcile_now()
+            node.pins_held[cid(5)] = NodePin(cid(5), RECURSIVE)
+        await (await cluster.pin([(cid(5), NONE)])).wait()
+        assert {one.pin.cid for one in await foreign(world)} == {cid(3), cid(4), cid(5)}
+        for number in (3, 4, 5):
+            body.send(number)
+        body.end()
+        assert await adding == [cid(number) for number in range(1, 6)]
+    assert await foreign(world) == []
+
+
+async def test_a_pin_that_a_comparison_finds_without_an_add_is_an_orphan(world: World) -> None:
+    await world.start()
+    world.nodes[1].pins_held[cid(1)] = NodePin(cid(1), RECURSIVE)
+    await world.peers[1].reconcile_now()
+    assert [(one.peer, one.orphan) for one in await foreign(world)] == [("peer1", True)]
+
+
+async def test_a_pin_that_is_accepted_while_an_add_of_it_lasts_is_ours(world: World) -> None:
+    cluster = await world.start()
+    body = Body(1, 2, open_end=True)
+    async with cluster.add(upload(body)) as call:
+        adding = asyncio.ensure_future(roots_of(call))  # noqa: TID251 - awaited below
+        await until(lambda: world.holders(cid(1)) == [0, 1, 2], "the nodes pin the first root")
+        for node in world.nodes:
+            node.pins_held[cid(2)] = NodePin(cid(2), RECURSIVE)
+        await (await cluster.pin([(cid(2), NONE)])).wait()
+        body.end()
+        assert await adding == [cid(1), cid(2)]
+    await world.quiet()
+    assert await foreign(world) == []
+
+
+async def test_a_pin_that_an_add_made_before_its_turn_came_is_removed_again(world: World) -> None:
+    cluster = await world.start()
+    busy = [asyncio.Event() for _ in range(10)]
+    for node in world.nodes:
+        node.hold |= {cid(50 + i): event for i, event in enumerate(busy)}
+    await cluster.pin([(cid(50 + i), NONE) for i in range(10)])
+    await cluster.pin([(cid(1), NONE)], wait=Wait.ACCEPTED)
+    assert await add(world, 1) == [cid(1)]
+    removal = asyncio.ensure_future(cluster.unpin([(cid(1), True)]))  # noqa: TID251 - awaited below
+    await asyncio.sleep(0)
+    for event in busy:
+        event.set()
+    await removal
+    await world.quiet()
+    assert world.holders(cid(1)) == []
+
+
+async def test_a_pin_that_is_removed_before_it_was_known_whose_it_is_stays_the_operators(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = await world.start()
+    world.nodes[1].pins_held[cid(1)] = NodePin(cid(1), RECURSIVE, "theirs")
+    all_asked, go = hold_questions(world, monkeypatch)
+    await cluster.pin([(cid(1), NONE)], wait=Wait.ACCEPTED)
+    await until(all_asked, "the trackers ask what the nodes hold")
+    await cluster.unpin([(cid(1), True)], settle=0)
+    go.set()
+    await world.quiet()
+    assert world.holders(cid(1)) == [1]

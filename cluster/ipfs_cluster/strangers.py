@@ -1,0 +1,54 @@
+"""Telling the pins that others made on a node from those that adds of this service are making there.
+
+A node that holds what has neither entry nor row here holds it for somebody else, and that pin is never removed. But an
+upload makes the node pin roots that nobody knows before the node reports them: what was found in the meantime may be
+its work.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from ipfs_cluster.cid import Cid
+
+
+class Strangers:
+    """One peer's. changed: hears of each CID whose pins begin or cease to be an upload's work."""
+
+    def __init__(self, changed: Callable[[Cid], None]) -> None:
+        self._changed = changed
+        self._claimed: Counter[Cid] = Counter()
+        self._uploads: list[set[Cid]] = []
+
+    @contextmanager
+    def upload(self) -> Iterator[set[Cid]]:
+        """While an upload to the node lasts: the pins that are meanwhile taken for somebody else's."""
+        found: set[Cid] = set()
+        self._uploads.append(found)
+        try:
+            yield found
+        finally:
+            self._uploads = [one for one in self._uploads if one is not found]
+
+    def found(self, *cids: Cid) -> None:
+        """The node holds these, and they are about to be recorded as somebody else's."""
+        for upload in self._uploads:
+            upload.update(cids)
+
+    def claim(self, cid: Cid) -> None:
+        """An upload has the node pin this; until `release`, what the node holds of it counts as ours."""
+        self._claimed[cid] += 1
+        self._changed(cid)
+
+    def release(self, cid: Cid) -> None:
+        """Undo one `claim`: it has become an entry, or was given up."""
+        self._claimed[cid] -= 1
+        if not self._claimed[cid]:
+            del self._claimed[cid]
+        self._changed(cid)
+
+    def claimed(self, cid: Cid) -> bool:
+        """True while an upload has the node pin this."""
+        return cid in self._claimed
