@@ -35,7 +35,7 @@ def check_writes(writes: Sequence[Write]) -> None:
                     raise ValueError(f"no work row can have the status {status}")
                 _check_text("reason", error)
             case PutPin(pin=pin) | PutPending(pin=pin):
-                _check_pin(pin)
+                check_pin(pin)
             case RecordForeign(pins=pins):
                 for node_pin in pins:
                     _check_text("pin name", node_pin.name)
@@ -43,7 +43,8 @@ def check_writes(writes: Sequence[Write]) -> None:
                 pass
 
 
-def _check_pin(pin: Pin) -> None:
+def check_pin(pin: Pin) -> None:
+    """The same for one entry."""
     if math.isnan(pin.expire_at) or math.isnan(pin.timestamp):
         raise InvalidArgument("a pin's times must be numbers")
     _check_text("pin name", pin.name)

@@ -137,6 +137,9 @@ class ListingContract:
         await put(store, replace(pin(1, ALICE), metadata={"owner": "bob"}), replace(pin(2, BOB), metadata={}))
         await self.finds(store, PinQuery(metadata=(("owner", "ann"),)), set())
         await self.finds(store, PinQuery(metadata=(("owner", "bob"),)), {1})
+        await store.commit([RemovePin(cid(1))])
+        await put(store, replace(pin(1, ALICE), metadata={"owner": "bob"}))
+        await self.finds(store, PinQuery(metadata=(("owner", "bob"),)), {1})
         await self.finds(store, PinQuery(prefix="photos"), set())
 
     async def finds(self, store: Store, query: PinQuery, numbers: set[int]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipfs_cluster.stores.sqlite.bulk import import_pins
 from ipfs_cluster.stores.sqlite.store import SqliteStore
 
-__all__ = ["SqliteStore"]
+__all__ = ["SqliteStore", "import_pins"]

@@ -197,13 +197,13 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     connection.execute(f"PRAGMA journal_size_limit = {CHECKPOINT_PAGES * 4096 * 2}")
     if fresh:
-        _create(connection)
+        create(connection)
     connection.execute("DELETE FROM touched")
     if connection.execute("SELECT count(*) FROM state").fetchone() != (1,):
         raise StoreUnusable(f"{path} is damaged (no state): {_DAMAGED}")
 
 
-def _create(connection: sqlite3.Connection) -> None:
+def create(connection: sqlite3.Connection) -> None:
     """All in one transaction, the marks included: a crash leaves an empty file or a whole one."""
     connection.executescript(
         f"BEGIN IMMEDIATE;{DDL}PRAGMA application_id = {APPLICATION_ID};PRAGMA user_version = {VERSION};COMMIT;"
