@@ -12,7 +12,7 @@ from ipfs_cluster import Cid, SystemClock
 from ipfs_cluster import cid as cids
 from ipfs_cluster.model import PeerId, Pin
 from ipfs_cluster.ports import PutPeer, PutPin
-from ipfs_cluster.stores.sqlite import SqliteStore
+from ipfs_cluster.stores.sqlite import SqliteStore, import_pins
 
 ELSEWHERE = PeerId("12D3KooWElsewhereElsewhereElsewhereElsewhereElsewhere")
 """A peer that no service of a benchmark drives."""
@@ -54,6 +54,17 @@ async def fill(path: Path, count: int, peer: PeerId, *records: PutPeer) -> float
     return seconds
 
 
-def filled(path: Path, count: int, peer: PeerId, *records: PutPeer) -> float:
-    """`fill` for callers without a loop."""
-    return asyncio.run(fill(path, count, peer, *records))
+def imported(path: Path, count: int, peer: PeerId, *records: PutPeer) -> float:
+    """The same at once, for callers without a loop; seconds for the import, making the values included."""
+
+    async def put() -> None:
+        store = SqliteStore(path, SystemClock())
+        await store.open()
+        await store.commit(records)
+        await store.close()
+
+    begin = time.monotonic()
+    import_pins(path, (pin(number, peer) for number in range(count)), time.time())
+    seconds = time.monotonic() - begin
+    asyncio.run(put())
+    return seconds

@@ -72,6 +72,12 @@ def test_pin_ls(api: responses.RequestsMock, capsys: pytest.CaptureFixture[str])
     ]
 
 
+def test_pin_ls_asks_for_names_and_metadata(api: responses.RequestsMock) -> None:
+    api.get(f"{URL}/allocations", body=lines(PIN))
+    assert main(["pin", "ls", "--name", "a", "--name-prefix", "b", "--metadata", "k=v=w"]) == 0
+    assert asked(api) == ["/allocations?name=a&name-prefix=b&filter=all&meta-k=v%3Dw"]
+
+
 def test_pin_ls_of_one_in_json(api: responses.RequestsMock, capsys: pytest.CaptureFixture[str]) -> None:
     api.get(f"{URL}/allocations/{CID}", json=PIN)
     assert main(["--enc", "json", "pin", "ls", CID]) == 0

@@ -9,6 +9,7 @@ from ipfs_cluster.cid import Cid
 from ipfs_cluster.cid import text as cid_text
 from ipfs_cluster.errors import NodeError, NodeUnreachable
 from ipfs_cluster.model import (
+    WANTS_PIN,
     WANTS_UNPIN,
     PeerId,
     PeerInfo,
@@ -179,13 +180,38 @@ class Views:
             if lines:
                 yield lines
 
-    async def statuses(self, query: PinQuery = PinQuery()) -> AsyncIterator[list[tuple[Pin, list[PinStatus]]]]:
-        """All entries with their statuses on every peer, in pages."""
-        async for page in self._store.pins(query):
+    async def statuses(
+        self, wanted: Set[TrackerStatus] | None = None
+    ) -> AsyncIterator[list[tuple[Pin, list[PinStatus]]]]:
+        """Entries with their statuses on every peer, in pages: all, or those that have one of `wanted` somewhere. What
+        only rows of work can say (errors, queues) is found by these.
+        """
+        async for page in self._store.pins(PinQuery(statuses=self._rows_of(wanted))):
             works: dict[Cid, list[Work]] = {}
             for work in await self._store.work([pin.cid for pin in page]):
                 works.setdefault(work.cid, []).append(work)
-            yield [(pin, self._statuses(pin.cid, pin, works.get(pin.cid, ()))) for pin in page]
+            lines = [(pin, self._statuses(pin.cid, pin, works.get(pin.cid, ()))) for pin in page]
+            yield [
+                (pin, statuses)
+                for pin, statuses in lines
+                if wanted is None or any(status.status in wanted for status in statuses)
+            ]
+
+    def _rows_of(self, wanted: Set[TrackerStatus] | None) -> frozenset[TrackerStatus] | None:
+        """What rows an entry with one of these statuses must have one of; None when it may have none."""
+        if wanted is None:
+            return None
+        found: set[TrackerStatus] = set()
+        for status in wanted:
+            if status in WANTS_PIN | WANTS_UNPIN:
+                found.add(status)
+            elif status is TrackerStatus.PINNING:
+                found |= WANTS_PIN
+            elif status is TrackerStatus.UNPINNING:
+                found |= WANTS_UNPIN
+            elif status is not TrackerStatus.CLUSTER_ERROR or not all(peer.up for peer in self._peers.values()):
+                return None
+        return frozenset(found)
 
     def _statuses(
         self, cid: Cid, pin: Pin | None, works: Sequence[Work], strangers: Set[PeerId] = frozenset()

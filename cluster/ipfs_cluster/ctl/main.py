@@ -109,6 +109,11 @@ def parser() -> argparse.ArgumentParser:
     listing = pins.add_parser("ls", help="what should be: the entries of the pinset")
     listing.add_argument("cid", nargs="?")
     listing.add_argument("--filter", default="all", help=f"comma-separated, of {', '.join(PIN_TYPES)} [all]")
+    listing.add_argument("--name", default="", help="only names with this in them")
+    listing.add_argument("--name-prefix", default="", help="only names that begin with this")
+    listing.add_argument(
+        "--metadata", action="append", default=[], metavar="KEY=VALUE", help="only pins that have this; repeatable"
+    )
     status = commands.add_parser("status", help="what is: every pin on every peer")
     status.add_argument("cid", nargs="*")
     status.add_argument("--filter", default="", help=f"comma-separated, of {', '.join(STATUSES)}")
@@ -128,7 +133,11 @@ def run(arguments: argparse.Namespace, api: Api) -> Iterator[tuple[Any, str]]:
         case "pin", "ls" if arguments.cid:
             yield from ((value, output.pin(value)) for value in api.get(f"/allocations/{quote(arguments.cid)}"))
         case "pin", "ls":
-            yield from ((value, output.pin(value)) for value in api.get("/allocations", filter=arguments.filter))
+            asked = {"name": arguments.name, "name-prefix": arguments.name_prefix, "filter": arguments.filter}
+            for pair in arguments.metadata:
+                key, _, value = pair.partition("=")
+                asked[f"meta-{key}"] = value
+            yield from ((value, output.pin(value)) for value in api.get("/allocations", **asked))
         case _:
             local = "true" if arguments.local else ""
             if len(arguments.cid) == 1:

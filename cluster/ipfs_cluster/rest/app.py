@@ -130,10 +130,16 @@ async def _peers(request: web.Request) -> web.StreamResponse:
 
 
 async def _allocations(request: web.Request) -> web.StreamResponse:
-    types = _types(request.query.get("filter", ""))
+    asked = request.query
+    query = PinQuery(
+        types=_types(asked.get("filter", "")),
+        name=asked.get("name", ""),
+        prefix=asked.get("name-prefix", ""),
+        metadata=tuple((key[5:], value) for key, value in asked.items() if key.startswith("meta-")),
+    )
 
     async def pages() -> AsyncIterator[list[dict[str, Any]]]:
-        async for page in request.app[CLUSTER].views.pins(PinQuery(types=types)):
+        async for page in request.app[CLUSTER].views.pins(query):
             yield [shapes.pin(entry) for entry in page]
 
     return await _stream(request, pages())
@@ -169,12 +175,8 @@ async def _pins(request: web.Request) -> web.StreamResponse:
     wanted = _statuses(request.query.get("filter", ""))
 
     async def pages() -> AsyncIterator[list[dict[str, Any]]]:
-        async for page in views.statuses():
-            yield [
-                shapes.global_pin_info(entry.cid, entry, statuses)
-                for entry, statuses in page
-                if wanted is None or any(status.status in wanted for status in statuses)
-            ]
+        async for page in views.statuses(wanted):
+            yield [shapes.global_pin_info(entry.cid, entry, statuses) for entry, statuses in page]
         if wanted is None or TrackerStatus.UNPINNED in wanted:
             async for orphans in views.orphans():
                 yield [shapes.global_pin_info(cid, None, statuses) for cid, statuses in orphans]

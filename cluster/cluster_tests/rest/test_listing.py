@@ -1,0 +1,71 @@
+"""What `/allocations` and `/pins` find."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from cluster_tests.engine.conftest import World, cid, world
+from ipfs_cluster import Wait
+from ipfs_cluster import cid as cids
+from ipfs_cluster.model import Pin, PinOptions
+from ipfs_cluster.ports import PinQuery
+from ipfs_cluster.rest.app import app
+
+__all__ = ["world"]
+
+
+@pytest.fixture
+async def client(world: World) -> AsyncIterator[TestClient]:  # type: ignore[type-arg]
+    cluster = await world.start()
+    async with TestClient(TestServer(app(cluster, "0"))) as made:
+        yield made
+
+
+async def found(client: TestClient, path: str) -> list[Any]:  # type: ignore[type-arg]
+    """The names in an answer."""
+    answer = await client.get(path)
+    return sorted(json.loads(line)["name"] for line in (await answer.text()).splitlines())
+
+
+async def test_entries_are_found_by_name_and_metadata(world: World, client: TestClient) -> None:  # type: ignore[type-arg]
+    assert world.cluster is not None
+    for number, name, owner in ((1, "a/photo", "ann"), (2, "photo", "bob"), (3, "text", "bob")):
+        await (await world.cluster.pin([(cid(number), PinOptions(name=name, metadata={"owner": owner}))])).wait()
+    assert await found(client, "/allocations") == ["a/photo", "photo", "text"]
+    assert await found(client, "/allocations?name=photo") == ["a/photo", "photo"]
+    assert await found(client, "/allocations?name-prefix=photo") == ["photo"]
+    assert await found(client, "/allocations?meta-owner=bob&name=o") == ["photo"]
+    assert await found(client, "/allocations?meta-owner=eve") == []
+
+
+async def test_a_status_filter_reads_only_entries_with_work(
+    world: World,
+    client: TestClient,  # type: ignore[type-arg]
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert world.cluster is not None
+    assert world.store is not None
+    await (await world.cluster.pin([(cid(1), PinOptions(name="held"))])).wait()
+    await (await world.cluster.pin([(cid(1000), PinOptions(name="absent"))], wait=Wait.ACCEPTED)).wait()
+    queries: list[PinQuery] = []
+    pins = world.store.pins
+
+    def noted(query: PinQuery = PinQuery(), after_revision: int = 0) -> AsyncIterator[list[Pin]]:
+        queries.append(query)
+        return pins(query, after_revision)
+
+    monkeypatch.setattr(world.store, "pins", noted)
+    assert await found(client, "/pins?filter=pinned") == ["held"]
+    assert await found(client, "/pins?filter=pinning,queued") == ["absent"]
+    assert await found(client, "/pins?filter=error") == []
+    assert [query.statuses is None for query in queries] == [True, False, False]
+    # A node that is away makes what it holds an error, which no row tells.
+    world.nodes[1].away = "gone"
+    await world.peers[1].monitor.check()
+    assert await found(client, "/pins?filter=error") == ["held"]
+    assert cids.text(cid(1)) in await (await client.get("/pins?filter=cluster_error")).text()
