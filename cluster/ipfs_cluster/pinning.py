@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from ipfs_cluster.cid import Cid
@@ -12,7 +12,7 @@ from ipfs_cluster.core.quorum import Quorum, Verdict
 from ipfs_cluster.core.transitions import Event
 from ipfs_cluster.errors import Conflict, PinFailed
 from ipfs_cluster.hub import Hub, Outcome
-from ipfs_cluster.model import PeerId, Pin, PinProgress, Priority
+from ipfs_cluster.model import WANTS_PIN, PeerId, Pin, PinProgress, Priority
 from ipfs_cluster.ports import RemovePin, Store
 
 
@@ -72,6 +72,7 @@ class PinCall:
         home: PeerId,
         everyone: Sequence[PeerId],
         progress_of: Callable[[PeerId, Cid], PinProgress],
+        quorum_of: Callable[[Pin, Set[PeerId]], Quorum],
         on_withdrawn: Callable[[Sequence[Cid]], None],
     ) -> None:
         self._hub = hub
@@ -79,6 +80,7 @@ class PinCall:
         self._home = home
         self._everyone = tuple(everyone)
         self._progress_of = progress_of
+        self._quorum_of = quorum_of
         self._on_withdrawn = on_withdrawn
         self._order: tuple[Cid, ...] = ()
         self._tickets: Mapping[Cid, Ticket] = {}
@@ -112,7 +114,10 @@ class PinCall:
             self._early.append(outcome)
             return
         ticket = self._tickets.get(outcome.cid)
-        if ticket is None or outcome.unpin:
+        if ticket is None:
+            return
+        if outcome.unpin:
+            self.removed(outcome.cid)
             return
         if isinstance(outcome, _GivingUp):
             if ticket.pin.revision >= outcome.revision:
@@ -151,7 +156,8 @@ class PinCall:
         self._changed.set()
 
     def removed(self, cid: Cid) -> None:
-        """From the hub: somebody removed the entry; or the one before it, when the news is older than our commit."""
+        """Somebody removed the entry, or took it from a peer; or the one before it, when the news is older than our
+        commit."""
         self._doubtful.add(cid)
         self._changed.set()
 
@@ -195,10 +201,19 @@ class PinCall:
             self.leave()
 
     async def _look_again(self, cid: Cid, quorum: Quorum) -> None:
+        """Somebody removed the entry, or placed it anew, so that a peer that is waited for lets go of it."""
         self._doubtful.discard(cid)
-        if await self._store.get(cid) is None:
+        pin = await self._store.get(cid)
+        if pin is None:
             for peer in quorum.allocated - quorum.held:
                 quorum.fail(peer, "the pin was removed while it was waited for", away=False)
+            return
+        placed = frozenset(pin.allocations or self._everyone)
+        if quorum.allocated <= placed:
+            return
+        quorum.allocated |= placed  # from now on their outcomes count
+        wanting = {work.peer for work in await self._store.work([cid]) if work.status in WANTS_PIN}
+        quorum.follow(self._quorum_of(pin, wanting))
 
     async def withdraw(self) -> None:
         """Give up: entries that this request created, that no one else waits for or has rewritten, and that have not

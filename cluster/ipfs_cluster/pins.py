@@ -100,6 +100,7 @@ class Pins:
             self._home.id,
             tuple(self._peers),
             lambda peer, cid: self._peers[peer].tracker.progress(cid),
+            lambda pin, wanting: self.quorum(pin, wanting, Wait.ALL),
             self._withdrawn,
         )
         call.watch(cids)
@@ -206,10 +207,18 @@ class Pins:
             for write in writes
             if isinstance(write, PutPin) and write.pin.cid not in existing and write.pin.cid not in works
         ]
+        for write in writes:
+            if isinstance(write, PutPin):
+                self._cancel(write.pin.cid, write.release)
         if len(known) < len(writes):
             self.wake()
         for write in known:
             self._offer(write, revision)
+
+    def _cancel(self, cid: Cid, peers: Iterable[PeerId]) -> None:
+        for peer in peers:
+            if peer in self._peers:
+                self._peers[peer].tracker.cancel([cid])
 
     def _offer(self, write: PutPin, revision: int) -> None:
         """Tell the trackers of the rows that a commit made for a CID that had nothing."""

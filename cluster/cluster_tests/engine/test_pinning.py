@@ -11,8 +11,8 @@ import pytest
 from cluster_tests.engine.conftest import RECURSIVE, World, cid, until
 from ipfs_cluster import Wait
 from ipfs_cluster.errors import NotEnoughPeers, NotPinned, PinFailed, PinModeError, StoreUnavailable
-from ipfs_cluster.model import NodePin, PinMode, PinOptions, TrackerStatus
-from ipfs_cluster.ports import RemovePin, Write
+from ipfs_cluster.model import NodePin, PeerId, PinMode, PinOptions, TrackerStatus
+from ipfs_cluster.ports import PutPin, RemovePin, Write
 from ipfs_cluster.removal import RemovalWatch
 
 NONE = PinOptions()
@@ -248,6 +248,36 @@ async def test_a_pin_that_changes_its_mode_and_its_peers_at_once_leaves_the_othe
     await (await cluster.pin([(cid(1), PinOptions(mode=RECURSIVE, replication_min=1, replication_max=1))])).wait()
     await world.quiet()
     assert len(world.holders(cid(1))) == 1
+
+
+async def test_a_request_follows_a_pin_that_another_one_places_on_fewer_peers(world: World) -> None:
+    cluster = await world.start(2, 2)
+    world.nodes[1].hold[cid(1)] = asyncio.Event()
+    waiting = asyncio.ensure_future((await cluster.pin([(cid(1), NONE)])).wait())  # noqa: TID251 - awaited below
+    await until(lambda: world.holders(cid(1)) == [0], "the first of two holds it")
+    assert not waiting.done()
+    await (await cluster.pin([(cid(1), PinOptions(replication_min=1, replication_max=1))])).wait()
+    await until(waiting.done, "one is enough now")
+    await waiting
+
+
+async def test_a_request_follows_a_pin_that_is_moved(world: World) -> None:
+    cluster = await world.start(1, 1)
+    for node in world.nodes:
+        node.hold[cid(1)] = asyncio.Event()
+    call = await cluster.pin([(cid(1), NONE)])
+    waiting = asyncio.ensure_future(call.wait())  # noqa: TID251 - awaited below
+    (pin,) = call.pins
+    old, new = pin.allocations[0], PeerId("peer2")
+    await world.kept().commit([PutPin(replace(pin, allocations=(new,)), pin.revision, queue=(new,), release=(old,))])
+    for peer in world.peers:
+        peer.tracker.cancel([cid(1)] if peer.id == old else [])
+        peer.tracker.wake()
+    await until(lambda: world.peers[0].tracker.phase(cid(1)) is None, "the first lets go")
+    assert not waiting.done()
+    world.nodes[2].hold[cid(1)].set()
+    await until(waiting.done, "the other holds it")
+    await waiting
 
 
 async def test_a_store_that_takes_no_writes_fails_the_request(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,6 +48,14 @@ class Quorum:
             return
         self.failed[peer] = message
 
+    def follow(self, other: Quorum) -> None:
+        """The pin was placed anew: the peers of `other` count from now on, and as many as before, unless that
+        wants fewer."""
+        self.required = min(self.required, other.required)
+        self.held = (self.held & other.allocated) | other.held
+        self.failed = {peer: reason for peer, reason in other.failed.items() if peer not in self.held}
+        self.allocated, self.everywhere = other.allocated, other.everywhere
+
     def verdict(self) -> Verdict:
         """Reached, lost, or still open."""
         if len(self.held) >= self.required:
