@@ -18,6 +18,7 @@ HEARD = {
     "digest too small: sha2-256 digest got 4 bytes, minimum 20": Failure.INVALID,
     "the block referred to by 'QmX' was not a valid merkledag node": Failure.INVALID,
     "failed to decode Protocol Buffers: unexpected EOF": Failure.INVALID,
+    "pin: protobuf: (PBNode) invalid wireType, expected 2, got 0": Failure.INVALID,
     "no decoder registered for multicodec code 43981 (0xabcd)": Failure.INVALID,
     "pin name is 300 bytes (max 255 bytes)": Failure.INVALID,
     "block was not found locally (offline): ipld: could not find bafkqaaa": Failure.NOT_FOUND,

@@ -43,6 +43,7 @@ WORDS: Mapping[Failure, tuple[str, ...]] = MappingProxyType(
             "potentially insecure hash functions not allowed",
             "digest too small",
             "digest too large",
+            "(pbnode)",
             "was not a valid merkledag node",
             "incorrectly formatted merkledag node",
             "failed to decode protocol buffers",
