@@ -91,8 +91,11 @@ class Tracker:
         """A row that was just committed for a CID that had neither entry nor row here: what the node holds of it, it
         holds for somebody else. It is started without being read back, now or when there is room.
         """
+        operation = self._running.get(work.cid)
         if self.strangers.claimed(work.cid):
             self.wake()
+        elif operation is not None and operation.work.generation == work.generation:
+            operation.new = True  # it was read back before its writer came to tell
         elif len(self._offered) < OFFERED:
             self._offered[work.cid] = work
             self._start_offered()

@@ -12,7 +12,7 @@ from cluster_tests.engine.test_ingest import Body, add, roots_of, upload
 from ipfs_cluster import Wait
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.model import ClaimKind, NodePin, PinMode, PinOptions
-from ipfs_cluster.ports import ForeignPin, PutClaim, Write
+from ipfs_cluster.ports import ForeignPin, PutClaim, PutPin, Write
 from ipfs_cluster.testing.fake_node import FakeNode
 
 NONE = PinOptions()
@@ -156,6 +156,39 @@ async def test_a_pin_that_an_add_made_before_its_turn_came_is_removed_again(worl
     await removal
     await world.quiet()
     assert world.holders(cid(1)) == []
+
+
+async def test_a_row_that_was_read_before_its_tracker_was_told_of_it_is_worked_on_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = await world.start()
+    commit, written, go = world.kept().commit, asyncio.Event(), asyncio.Event()
+
+    async def slow_answer(writes: Sequence[Write]) -> int:
+        revision = await commit(writes)
+        if isinstance(writes[0], PutPin) and writes[0].pin.cid == cid(1):
+            written.set()
+            await go.wait()
+        return revision
+
+    monkeypatch.setattr(world.kept(), "commit", slow_answer)
+    held = [asyncio.Event() for _ in range(11)]
+    for node in world.nodes:
+        node.hold |= {cid(number): event for number, event in zip((1, *range(50, 60)), held, strict=True)}
+    pinning = asyncio.ensure_future(cluster.pin([(cid(1), NONE)], wait=Wait.ACCEPTED))  # noqa: TID251 - awaited below
+    await written.wait()
+    for peer in world.peers:
+        peer.tracker.wake()
+    await until(lambda: all(peer.tracker.phase(cid(1)) for peer in world.peers), "the row was read")
+    await cluster.pin([(cid(number), NONE) for number in range(50, 60)], wait=Wait.ACCEPTED)
+    go.set()
+    await pinning
+    held[0].set()
+    await until(lambda: world.holders(cid(1)) == [0, 1, 2], "all hold it")
+    for event in held:
+        event.set()
+    await world.quiet()
+    await gone_after_removal(world)
 
 
 async def test_a_pin_that_is_removed_before_it_was_known_whose_it_is_stays_the_operators(
