@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from math import inf
 
 from ipfs_cluster.cid import Cid
@@ -83,6 +84,21 @@ class Operation:
     def waits_from(self) -> float:
         """When it will only wait, unless something comes before: nobody reachable seems to have the content."""
         return inf if self.unpin or self.over else self.grew + PATIENCE
+
+
+@dataclass(slots=True)
+class AttemptCounters:
+    """Attempts on one node that have ended, by (was it a removal, kind of failure or None), and what pins reported."""
+
+    ended: Counter[tuple[bool, Failure | None]] = field(default_factory=Counter)
+    blocks: int = 0
+    bytes: int = 0
+
+    def count(self, operation: Operation, failure: Failure | None) -> None:
+        """One has ended."""
+        self.ended[operation.unpin, failure] += 1
+        self.blocks += operation.progress.nodes
+        self.bytes += operation.progress.bytes
 
 
 class NodeCalls:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -39,6 +40,37 @@ class StoreCounters:
     groups: Histogram = field(default_factory=lambda: Histogram((1, 2, 4, 8, 16, 32, 64, 128)))
     conflicts: int = 0
     refused: int = 0
+
+
+@dataclass(slots=True)
+class PingCounters:
+    """A node's pings. answered: seconds until the answers were there. failed: without an answer that can be used."""
+
+    answered: Histogram = field(default_factory=lambda: Histogram((0.002, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0)))
+    failed: int = 0
+
+
+@dataclass(slots=True)
+class CollectCounters:
+    """Garbage collections on a node: complete ones, those that were broken off or not begun, and blocks freed."""
+
+    complete: int = 0
+    failed: int = 0
+    blocks: int = 0
+
+
+@dataclass(slots=True)
+class IngestCounters:
+    """Adds. in_progress: sent to nodes now. failed: ended early, for whatever reason. refused: before a byte was sent.
+    sent: bytes of bodies, once for each add. copies: of complete ones, (peer, whether its node saw the add through).
+    """
+
+    in_progress: int = 0
+    complete: int = 0
+    failed: int = 0
+    refused: int = 0
+    sent: int = 0
+    copies: Counter[tuple[str, bool]] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from ipfs_cluster.adopt import adopt
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.clockwatch import ClockWatch
-from ipfs_cluster.counters import PinsetCounters
+from ipfs_cluster.counters import IngestCounters, PinsetCounters
 from ipfs_cluster.gc import Collected, collect
 from ipfs_cluster.hops import loop_message
 from ipfs_cluster.hub import Hub
-from ipfs_cluster.ingest import Ingest, IngestCall, IngestSettings, Upload
+from ipfs_cluster.ingest import Ingest, IngestCall, IngestSettings, Upload, counted
 from ipfs_cluster.mesh import connect_all
 from ipfs_cluster.model import NodeInfo, PeerId, PinOptions, RepoStat
 from ipfs_cluster.peer import LocalPeer, PeerSettings, PeerSpec
@@ -71,6 +71,7 @@ class Cluster:
         self._ingest = Ingest(store, clock, self.peers_by_id, self._pins, settings.ingest)
         self.views = Views(store, self.peers_by_id, self.home)
         self.adopted = 0
+        self.adds = IngestCounters()
 
     # --- life ---
 
@@ -218,7 +219,7 @@ class Cluster:
 
         Leaving the block early breaks it off and releases what it had the nodes pin.
         """
-        return self._ingest.add(upload)
+        return counted(self._ingest.add(upload), self.adds)
 
     # --- repositories ---
 

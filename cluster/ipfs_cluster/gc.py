@@ -69,17 +69,21 @@ class _Collection:
 
     async def run(self) -> None:
         """Collect, behind the gate. What goes wrong is the last page."""
-        name = self._peer.name
+        name, counters, failed = self._peer.name, self._peer.collections, 1
         try:
             async with self._peer.gate.exclusive(self._grace), while_up(self._peer, AWAY):
                 async for page in self._peer.node.gc():
+                    counters.blocks += sum(cid is not None for cid, _ in page)
                     self._put([Collected(name, cid, error) for cid, error in page])
                     await self._wait_for_reader()
+            failed = 0
         except GateBusy as busy:
             self._put([Collected(name, error=f"not collected: {busy}; try again later")])
         except ClusterError as error:
             self._put([Collected(name, error=str(error))])
         finally:
+            counters.failed += failed
+            counters.complete += 1 - failed
             self._ended = True
             self._changed.set()
 

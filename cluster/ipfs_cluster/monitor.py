@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ipfs_cluster.core.room import Room, RoomRule, measured, told_full
+from ipfs_cluster.counters import PingCounters
 from ipfs_cluster.errors import ClusterError, NodeError, NodeUnreachable, StoreUnavailable
 from ipfs_cluster.model import Metric, NodeInfo, PeerId, RepoStat
 from ipfs_cluster.ports import Clock, Node
@@ -111,6 +112,7 @@ class Monitor:
         self._settings = settings
         self._soon = asyncio.Event()
         self._warned = ""
+        self.pings = PingCounters()
         interval = (
             min(settings.repo_interval, settings.disk_ttl) if keeper.rule.honour_storage_max else settings.repo_interval
         )
@@ -145,22 +147,12 @@ class Monitor:
     async def check(self) -> None:
         """One ping: update state and metrics, tell about changes."""
         queued = await self._queued()
-        try:
-            async with asyncio.timeout(self._settings.call_timeout):
-                info = await self._keeper.node.info()
-                free = await self._keeper.node.free_space()
-        except TimeoutError:
-            self._down(f"no answer within {self._settings.call_timeout:g}s")
+        asked = await self._ask()
+        if isinstance(asked, str):
+            self.pings.failed += 1
+            self._down(asked)
             return
-        except NodeUnreachable as error:
-            self._down(str(error))
-            return
-        except NodeError as error:
-            self._down(f"the node refused a ping: {error}")
-            return
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            self._down(f"what answers there is no IPFS node: {type(error).__name__}: {error}")
-            return
+        info, free = asked
         await self._weigh_first(info)
         # From here to where the node is taken up nothing may wait: two peers must not take up the same one.
         if reason := self._keeper.refuse(info):
@@ -172,6 +164,23 @@ class Monitor:
         except ClusterError as error:
             # The next ping tells again that the node came, until everybody could take note of it.
             self._down(f"the node answers, but cannot be taken into service: {error}")
+
+    async def _ask(self) -> tuple[NodeInfo, int] | str:
+        """Which node it is and what is free on its disk, or why that is not known."""
+        began = self._clock.monotonic()
+        try:
+            async with asyncio.timeout(self._settings.call_timeout):
+                found = await self._keeper.node.info(), await self._keeper.node.free_space()
+        except TimeoutError:
+            return f"no answer within {self._settings.call_timeout:g}s"
+        except NodeUnreachable as error:
+            return str(error)
+        except NodeError as error:
+            return f"the node refused a ping: {error}"
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            return f"what answers there is no IPFS node: {type(error).__name__}: {error}"
+        self.pings.answered.observe(self._clock.monotonic() - began)
+        return found
 
     async def _up(self, info: NodeInfo) -> None:
         state = self.state

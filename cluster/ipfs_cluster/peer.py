@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from ipfs_cluster.attempt import TrackerSettings
 from ipfs_cluster.core.room import Room, RoomRule
+from ipfs_cluster.counters import CollectCounters
 from ipfs_cluster.errors import ClusterError, NodeError
 from ipfs_cluster.gate import Gate
 from ipfs_cluster.hub import Hub
@@ -17,7 +18,7 @@ from ipfs_cluster.monitor import Monitor, MonitorSettings, PeerState
 from ipfs_cluster.nodes.empty import EMPTY_RAW_BLOCK
 from ipfs_cluster.ports import Clock, Node, PeerRecord, PutClaim, PutPeer, Store
 from ipfs_cluster.queues import Queues
-from ipfs_cluster.reconcile import Findings, reconcile
+from ipfs_cluster.reconcile import Findings, ReconcileCounters, reconcile
 from ipfs_cluster.tasks import TaskSet, sleep_or_event
 from ipfs_cluster.tracker import Tracker
 
@@ -84,6 +85,8 @@ class LocalPeer:
         self._due = asyncio.Event()
         self.surveyed = asyncio.Event()
         self.gate = Gate(clock)
+        self.comparisons = ReconcileCounters()
+        self.collections = CollectCounters()
         places = spec.concurrent or settings.tracker.concurrent
         tracker = replace(settings.tracker, concurrent=places)
         told = (self._lost, self.full)
@@ -199,6 +202,7 @@ class LocalPeer:
 
     async def reconcile_now(self) -> Findings | None:
         """Compare once; None when the node did not answer to the end (it is tried again when the node is back)."""
+        began = self._clock.monotonic()
         try:
             # Claimed first: the block that a service before us pinned here is the cluster's, not a foreign pin.
             claim = PutClaim(self.id, EMPTY_RAW_BLOCK, SYSTEM_OWNER, ClaimKind.SYSTEM)
@@ -210,10 +214,15 @@ class LocalPeer:
             await self.node.ensure_empty_block()
         except NodeError as error:
             log.warning("peer %s: comparing with the node broke off: %s", self.name, error)
+            self.comparisons.broken += 1
             return None
         except ClusterError as error:
             log.error("peer %s: comparing with the node failed: %s", self.name, error)
+            self.comparisons.broken += 1
             return None
+        self.comparisons.seconds.observe(self._clock.monotonic() - began)
+        self.comparisons.last = self._clock.time()
+        self.comparisons.found.add(found)
         if found.missing or found.vanished:
             log.warning("peer %s: %d pins were missing on the node and are queued again", self.name, found.missing)
         self.surveyed.set()

@@ -8,8 +8,9 @@ error proves nothing and changes nothing.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from ipfs_cluster.counters import Histogram
 from ipfs_cluster.model import WANTS_PIN, WANTS_UNPIN, NodePin, PeerId, PinMode, TrackerStatus
 from ipfs_cluster.ports import FinishWork, ForgetForeign, Node, QueueWork, RecordForeign, Store, Write
 from ipfs_cluster.strangers import Strangers
@@ -26,6 +27,24 @@ class Findings:
     settled: int = 0
     extra: int = 0
     vanished: int = 0
+
+    def add(self, other: Findings) -> None:
+        """Sum up, but for `held`, which is that of the other."""
+        self.held = other.held
+        self.missing += other.missing
+        self.settled += other.settled
+        self.extra += other.extra
+        self.vanished += other.vanished
+
+
+@dataclass(slots=True)
+class ReconcileCounters:
+    """The comparisons of a peer. seconds: of complete ones. last: when one was complete, 0 before. found: in all."""
+
+    seconds: Histogram = field(default_factory=lambda: Histogram((0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0, 1800.0)))
+    broken: int = 0
+    last: float = 0.0
+    found: Findings = field(default_factory=Findings)
 
 
 async def reconcile(peer: PeerId, node: Node, store: Store, strangers: Strangers, *, first: bool) -> Findings:

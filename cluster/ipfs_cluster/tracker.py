@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Iterable
 from math import inf
 
-from ipfs_cluster.attempt import PATIENCE, NodeCalls, Operation, TrackerSettings
+from ipfs_cluster.attempt import PATIENCE, AttemptCounters, NodeCalls, Operation, TrackerSettings
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.cid import text as cid_text
 from ipfs_cluster.core.failures import Failure, classify, retries
@@ -66,6 +66,7 @@ class Tracker:
         self._on_full = on_full
         self.strangers = Strangers(self._not_new)
         self._calls = NodeCalls(peer, node, store, clock, settings, self.strangers)
+        self.counters = AttemptCounters()
         self._running: dict[Cid, Operation] = {}
         self._wake = asyncio.Event()
         self._usable = asyncio.Event()
@@ -141,20 +142,21 @@ class Tracker:
 
     def phase(self, cid: Cid) -> tuple[TrackerStatus, float] | None:
         """PINNING or UNPINNING and since when, while an attempt is in progress."""
-        operation = self._running.get(cid)
-        if operation is None:
+        if (operation := self._running.get(cid)) is None:
             return None
         return (TrackerStatus.UNPINNING if operation.unpin else TrackerStatus.PINNING), operation.since
 
     def progress(self, cid: Cid) -> PinProgress:
         """Blocks and bytes of the attempt in progress; zeros when there is none."""
-        operation = self._running.get(cid)
-        return operation.progress if operation is not None else PinProgress()
+        return one.progress if (one := self._running.get(cid)) is not None else PinProgress()
 
     def unpinning(self, cid: Cid) -> bool:
         """True while a removal of this CID is on its way to the node."""
-        operation = self._running.get(cid)
-        return operation is not None and operation.unpin
+        return (one := self._running.get(cid)) is not None and one.unpin
+
+    def at_work(self) -> Iterable[Operation]:
+        """The attempts in progress."""
+        return self._running.values()
 
     async def standing(self, work: Work) -> Standing:
         """Where a row of this peer, as it was just read, stands now. May ask the node, for a few seconds, about an
@@ -168,7 +170,7 @@ class Tracker:
         waits_for, ahead = self._waits_for(work, operation), 0
         if waits_for is WaitsFor.TURN:
             place = (-work.priority, work.next_retry)
-            at_work = [one.work for one in self._running.values()]
+            at_work = [one.work for one in self.at_work()]
             ahead = await self._store.ahead(work, self._clock.time())
             ahead -= sum((-one.priority, one.next_retry) < place for one in at_work)
         return waiting(work, waits_for, max(ahead, 0))
@@ -381,14 +383,15 @@ class Tracker:
     async def _record(self, operation: Operation, event: Event, message: str) -> None:
         """Write down how the attempt ended, then tell those who wait."""
         work = operation.work
-        if event is Event.DONE:
+        failure = None if event is Event.DONE else classify(message)
+        self.counters.count(operation, failure)
+        if failure is None:
             await self._store.commit([FinishWork(self.peer, work.cid, work.generation)])
         else:
-            await self._record_failure(work, event, message)
+            await self._record_failure(work, event, failure, message)
         self._hub.publish(Outcome(self.peer, work.cid, event, operation.unpin, message, operation.progress, work.mode))
 
-    async def _record_failure(self, work: Work, event: Event, message: str) -> None:
-        failure = classify(message)
+    async def _record_failure(self, work: Work, event: Event, failure: Failure, message: str) -> None:
         if failure is Failure.DISK_FULL:
             self._on_full(message)
         now, backoff = self._clock.time(), retries(failure, self._settings.backoff)

@@ -40,6 +40,9 @@ async def test_what_waits_for_a_node_by_status_and_since_when(scraper: Scraper) 
     assert found[errors] == found['ipfscluster_pins_pin_error{peer="name0"}'] == 1
     assert found['ipfscluster_tracker_rows{peer="name0",status="pin_queued"}'] == 1
     assert found['ipfscluster_pins_pin_queued{peer="name0"}'] == 1
+    assert found['ipfscluster_pins_pinning{peer="name0"}'] == 1
+    assert found['ipfscluster_tracker_in_progress{peer="name0",status="pinning"}'] == 1
+    assert found['ipfscluster_tracker_in_progress{peer="name0",status="unpinning"}'] == 0
     assert found['ipfscluster_tracker_oldest_seconds{peer="name0",status="pin_queued"}'] == 3600
     assert found['ipfscluster_tracker_oldest_seconds{peer="name1",status="pin_queued"}'] == 0
     assert found[errors.replace("name0", "name1")] == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipfs_cluster.ingest.call import IngestCall
+from ipfs_cluster.ingest.count import counted
 from ipfs_cluster.ingest.ingest import Ingest, IngestSettings
 from ipfs_cluster.ingest.model import Follower, IngestRefused, Line, Proof, Roots, Upload
 
@@ -16,4 +17,5 @@ __all__ = [
     "Proof",
     "Roots",
     "Upload",
+    "counted",
 ]

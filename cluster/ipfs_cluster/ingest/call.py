@@ -19,7 +19,7 @@ from ipfs_cluster.ingest.commit import RootCommit
 from ipfs_cluster.ingest.feed import Feed, TeeSettings
 from ipfs_cluster.ingest.model import IngestRefused, Line, Proof, Upload
 from ipfs_cluster.ingest.outlet import Dropped
-from ipfs_cluster.model import PinMode
+from ipfs_cluster.model import PeerId, PinMode
 from ipfs_cluster.ports import Clock
 from ipfs_cluster.tasks import TaskSet
 
@@ -46,8 +46,9 @@ class IngestCall:
         clock: Clock,
         settings: TeeSettings,
     ) -> None:
-        """feeds: the primary first."""
+        """feeds: the primary first. received: bytes of the body so far."""
         self.complete = False
+        self.received = 0
         self._upload = upload
         self._body = body
         self._feeds = feeds
@@ -62,7 +63,6 @@ class IngestCall:
         self._room.set()
         self._changed = asyncio.Event()
         self._failure: Exception | None = None
-        self._received = 0
         self._body_ended = False
         self._committed = 0
         self._awaited_since: float | None = None
@@ -93,6 +93,10 @@ class IngestCall:
     async def withdraw(self) -> None:
         """The request's deadline has passed: what it committed and nobody else waits for leaves the pinset again."""
         await self._commit.withdraw()
+
+    def copies(self) -> list[tuple[PeerId, bool]]:
+        """Each peer of the add, and whether its node saw it through, once the add is complete."""
+        return [(feed.peer.id, feed.ended) for feed in self._feeds]
 
     # --- for the door ---
 
@@ -184,7 +188,7 @@ class IngestCall:
         try:
             async for piece in self._body:
                 self._upload.roots.saw(piece)
-                self._received += len(piece)
+                self.received += len(piece)
                 for feed in self._feeds:
                     feed.outlet.put(piece)
                 for feed in self._feeds:
@@ -347,13 +351,13 @@ class IngestCall:
 
     def _judge_client(self, now: float) -> None:
         window = self._settings.grace
-        self._samples.append((now, self._received))
+        self._samples.append((now, self.received))
         while self._samples[0][0] < now - window - WATCH_INTERVAL:
             self._samples.popleft()
         since, before = self._samples[0]
         if self._body_ended or now - since < window or any(feed.outlet.size for feed in self._feeds):
             return
-        if self._received - before < self._settings.slow_rate * (now - since):
+        if self.received - before < self._settings.slow_rate * (now - since):
             for feed in self._feeds[1:]:
                 self._drop(feed, f"the client sends less than {self._settings.slow_rate} bytes a second")
 

@@ -10,8 +10,9 @@ from ipfs_cluster.ports import Clock, Store
 from ipfs_cluster.telemetry.figures import FiguresCache
 from ipfs_cluster.telemetry.legacy import LEGACY_PEERS, LEGACY_STORE
 from ipfs_cluster.telemetry.meters import Table
-from ipfs_cluster.telemetry.peers import PEERS, PeerPart
-from ipfs_cluster.telemetry.pinset import PINSET, STORE, StorePart
+from ipfs_cluster.telemetry.nodes import NODES
+from ipfs_cluster.telemetry.peers import WORK, PeerPart
+from ipfs_cluster.telemetry.pinset import INGEST, PINSET, STORE, StorePart
 
 
 def cluster_tables(cluster: Cluster, store: Store, cache: FiguresCache, clock: Clock) -> list[Table[Any]]:
@@ -23,7 +24,7 @@ def cluster_tables(cluster: Cluster, store: Store, cache: FiguresCache, clock: C
             yield (peer.name,), PeerPart(peer, cache.latest, time, monotonic)
 
     return [
-        Table.of(PINSET, cluster),
+        Table.of((*PINSET, *INGEST), cluster),
         Table.of((*LEGACY_STORE, *STORE), StorePart(store, cache)),
-        Table((*LEGACY_PEERS, *PEERS), peers, ("peer",)),
+        Table((*LEGACY_PEERS, *NODES, *WORK), peers, ("peer",)),
     ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ipfs_cluster.model import TrackerStatus
-from ipfs_cluster.telemetry.meters import Kind, Meter, Readings
+from ipfs_cluster.telemetry.meters import Kind, Meter, Readings, gauge
 from ipfs_cluster.telemetry.peers import PeerPart
 from ipfs_cluster.telemetry.pinset import StorePart
 
@@ -34,10 +34,19 @@ def _metric(name: str, value: Callable[[int], float]) -> Callable[[PeerPart], Re
     """Reads the weight of a metric that the monitor measured, while it counts."""
 
     def read(part: PeerPart) -> Readings:
-        metric = part.peer.state.metrics.get(name)
-        return () if metric is None or part.monotonic >= metric.expire else (((), value(metric.weight)),)
+        metric = part.metric(name)
+        return () if metric is None else (((), value(metric.weight)),)
 
     return read
+
+
+def _attempted(part: PeerPart) -> Readings:
+    return (((), sum(part.attempts(unpin=False).values())),)
+
+
+def _failed(part: PeerPart) -> Readings:
+    attempts = part.attempts(unpin=False)
+    return (((), sum(attempts.values()) - attempts[None]),)
 
 
 LEGACY_PEERS: tuple[Meter[PeerPart], ...] = (
@@ -48,6 +57,11 @@ LEGACY_PEERS: tuple[Meter[PeerPart], ...] = (
         (),
         _rows(TrackerStatus.PIN_QUEUED),
     ),
+    gauge(
+        "ipfscluster_pins_pinning",
+        "Pins that the node is fetching.",
+        lambda part: part.at_work(TrackerStatus.PINNING),
+    ),
     Meter(
         "ipfscluster_pins_pin_error",
         Kind.GAUGE,
@@ -55,6 +69,8 @@ LEGACY_PEERS: tuple[Meter[PeerPart], ...] = (
         (),
         _rows(TrackerStatus.PIN_ERROR),
     ),
+    Meter("ipfscluster_pins_pin_add", Kind.UNTYPED, "Attempts to make the node hold a pin.", (), _attempted),
+    Meter("ipfscluster_pins_pin_add_errors", Kind.UNTYPED, "Those of them that failed.", (), _failed),
     Meter(
         "ipfscluster_pins_ipfs_pins",
         Kind.GAUGE,

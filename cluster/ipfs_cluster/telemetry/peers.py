@@ -1,13 +1,14 @@
-"""Metrics of the peers: their nodes, and what waits to be done there."""
+"""Metrics of what is to be done on the peers' nodes, and of how that ends."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ipfs_cluster.model import WANTS_PIN, WANTS_UNPIN, TrackerStatus
+from ipfs_cluster.core.failures import Failure
+from ipfs_cluster.model import WANTS_PIN, WANTS_UNPIN, Metric, TrackerStatus
 from ipfs_cluster.peer import LocalPeer
 from ipfs_cluster.ports import QueueFigures, StoreFigures
-from ipfs_cluster.telemetry.meters import Kind, Meter, Readings, gauge
+from ipfs_cluster.telemetry.meters import Kind, Meter, Readings, counter
 
 QUEUED = sorted(WANTS_PIN | WANTS_UNPIN)
 """Statuses that a row of work can have."""
@@ -26,16 +27,24 @@ class PeerPart:
         """Its rows of one status, None without any."""
         return None if self.figures is None else self.figures.queues.get((self.peer.id, status))
 
+    def metric(self, name: str) -> Metric | None:
+        """What the monitor measured under this name, while it counts."""
+        metric = self.peer.state.metrics.get(name)
+        return None if metric is None or self.monotonic >= metric.expire else metric
+
+    def attempts(self, *, unpin: bool) -> dict[Failure | None, int]:
+        """Those that have ended, by what kind of failure they were; None: of none."""
+        ended = self.peer.tracker.counters.ended
+        return {failure: ended[unpin, failure] for failure in (None, *Failure)}
+
+    def at_work(self, phase: TrackerStatus) -> int:
+        """Attempts in progress: PINNING or UNPINNING."""
+        return sum(one.unpin is (phase is TrackerStatus.UNPINNING) for one in self.peer.tracker.at_work())
+
     def rows(self, status: TrackerStatus) -> int:
         """How many those are."""
         queue = self.queue(status)
         return 0 if queue is None else queue.rows
-
-
-def _info(part: PeerPart) -> Readings:
-    info = part.peer.state.info
-    node = (info.id, info.agent_version) if info is not None else ("", "")
-    return (((part.peer.id, *node, "true" if part.peer.home else "false"), 1.0),)
 
 
 def _rows(part: PeerPart) -> Readings:
@@ -51,34 +60,19 @@ def _oldest(part: PeerPart) -> Readings:
     ]
 
 
-def _strangers(part: PeerPart) -> Readings:
-    figures, peer = part.figures, part.peer.id
-    if figures is None:
-        return ()
-    return (("foreign",), figures.foreign.get(peer, 0)), (("orphan",), figures.orphans.get(peer, 0))
+def _attempts(part: PeerPart) -> Readings:
+    return [
+        ((action, "done" if failure is None else failure.name.lower()), count)
+        for action in ("pin", "unpin")
+        for failure, count in part.attempts(unpin=action == "unpin").items()
+    ]
 
 
-PEERS: tuple[Meter[PeerPart], ...] = (
-    Meter(
-        "ipfscluster_peer_info",
-        Kind.GAUGE,
-        "Always 1: which peer and node stand behind a name.",
-        ("peer_id", "node_id", "agent_version", "home"),
-        _info,
-    ),
-    gauge("ipfscluster_node_up", "1 while the peer's node answers.", lambda part: float(part.peer.up)),
-    gauge(
-        "ipfscluster_node_since_timestamp_seconds",
-        "When the node came or went last.",
-        lambda part: part.peer.state.since,
-    ),
-    Meter(
-        "ipfscluster_node_strangers",
-        Kind.GAUGE,
-        "Pins on the node that are none of the pinset's: foreign were there before it joined, orphan came later.",
-        ("kind",),
-        _strangers,
-    ),
+def _at_work(part: PeerPart) -> Readings:
+    return [((phase.value,), part.at_work(phase)) for phase in (TrackerStatus.PINNING, TrackerStatus.UNPINNING)]
+
+
+WORK: tuple[Meter[PeerPart], ...] = (
     Meter(
         "ipfscluster_tracker_rows",
         Kind.GAUGE,
@@ -92,5 +86,25 @@ PEERS: tuple[Meter[PeerPart], ...] = (
         "For how long the oldest of these rows has had its status; 0 without any.",
         ("status",),
         _oldest,
+    ),
+    Meter(
+        "ipfscluster_tracker_attempts_total",
+        Kind.COUNTER,
+        "Attempts to carry one out that have ended: done, or by kind of failure: not_found (nobody reachable has the "
+        "content), unreachable (the daemon; not held against the pin), disk_full, invalid, blocked (by a denylist), "
+        "pin_lock, other.",
+        ("action", "outcome"),
+        _attempts,
+    ),
+    Meter("ipfscluster_tracker_in_progress", Kind.GAUGE, "Attempts in progress.", ("status",), _at_work),
+    counter(
+        "ipfscluster_tracker_fetched_blocks_total",
+        "Blocks that pins which have ended reported, those that the node had included.",
+        lambda part: part.peer.tracker.counters.blocks,
+    ),
+    counter(
+        "ipfscluster_tracker_fetched_bytes_total",
+        "The same in bytes.",
+        lambda part: part.peer.tracker.counters.bytes,
     ),
 )

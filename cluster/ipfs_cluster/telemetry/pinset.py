@@ -41,6 +41,42 @@ PINSET: tuple[Meter[Cluster], ...] = (
 )
 
 
+def _adds(cluster: Cluster) -> Readings:
+    adds = cluster.adds
+    return (("complete",), adds.complete), (("failed",), adds.failed), (("refused",), adds.refused)
+
+
+def _copies(cluster: Cluster) -> Readings:
+    for peer in cluster.peers_by_id.values():
+        for outcome in ("whole", "dropped"):
+            yield (peer.name, outcome), cluster.adds.copies[peer.id, outcome == "whole"]
+
+
+INGEST: tuple[Meter[Cluster], ...] = (
+    gauge("ipfscluster_ingest_in_progress", "Adds whose bodies go to nodes now.", lambda one: one.adds.in_progress),
+    Meter(
+        "ipfscluster_ingest_adds_total",
+        Kind.COUNTER,
+        "Adds of all kinds (add, block/put, dag/put, dag/import): complete, failed (also by the client), or refused "
+        "before a byte was sent, as no node was to be had.",
+        ("outcome",),
+        _adds,
+    ),
+    counter(
+        "ipfscluster_ingest_bytes_total",
+        "Bytes of bodies that went to nodes, once for each add that has ended, however many nodes there were.",
+        lambda one: one.adds.sent,
+    ),
+    Meter(
+        "ipfscluster_ingest_copies_total",
+        Kind.COUNTER,
+        "Nodes' sides of complete adds: whole, or dropped on the way, so that the node has to fetch the content later.",
+        ("peer", "outcome"),
+        _copies,
+    ),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class StorePart:
     """A store and what it holds."""
