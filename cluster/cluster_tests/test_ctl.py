@@ -78,6 +78,17 @@ def test_pin_ls_asks_for_names_and_metadata(api: responses.RequestsMock) -> None
     assert asked(api) == ["/allocations?name=a&name-prefix=b&filter=all&meta-k=v%3Dw"]
 
 
+def test_watch(api: responses.RequestsMock, capsys: pytest.CaptureFixture[str]) -> None:
+    events = [{"type": "reset"}, {"type": "pin", "pin": PIN}, {"type": "unpin", "cid": CID}]
+    api.get(f"{URL}/pins/watch", body=lines(*events, {"type": "place", "place": "a.7"}))
+    assert main(["watch", "--after", "a.1"]) == 0
+    assert asked(api) == ["/pins/watch?after=a.1"]
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == "RESET | the whole pinset follows"
+    assert shown[1].startswith(f"PINNED | {CID} | greeting | PIN |")
+    assert shown[2:] == [f"REMOVED | {CID}", "PLACE | a.7"]
+
+
 def test_pin_ls_of_one_in_json(api: responses.RequestsMock, capsys: pytest.CaptureFixture[str]) -> None:
     api.get(f"{URL}/allocations/{CID}", json=PIN)
     assert main(["--enc", "json", "pin", "ls", CID]) == 0

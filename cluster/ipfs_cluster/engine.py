@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ from ipfs_cluster.adopt import adopt
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.clockwatch import ClockWatch
 from ipfs_cluster.counters import IngestCounters, PinsetCounters
+from ipfs_cluster.feed import Batch, watch
 from ipfs_cluster.gc import Collected, collect
 from ipfs_cluster.hops import loop_message
 from ipfs_cluster.hub import Hub
@@ -211,6 +212,10 @@ class Cluster:
         works = await self._store.work([cid])
         served = [work for work in works if work.peer in self.peers_by_id]
         return await asyncio.gather(*(self.peers_by_id[work.peer].tracker.standing(work) for work in served))
+
+    def watch(self, place: str = "") -> AsyncGenerator[Batch, None]:
+        """The pinset as it is, then as it changes, for ever; from a place of an earlier batch on, if there is one."""
+        return watch(self._store, self._clock, place)
 
     # --- adding ---
 

@@ -530,6 +530,10 @@ class Store(Protocol):
         """Of the last commit; 0 for a new store."""
         ...
 
+    async def history(self) -> str:
+        """A name of this sequence of revisions, of letters and digits: another one in a store that was restored."""
+        ...
+
     async def get(self, cid: Cid) -> Pin | None:
         """The visible entry."""
         ...
@@ -646,6 +650,12 @@ class Store(Protocol):
         A revision is never cut in two: the answer may exceed `limit` by the rest of one commit. Removals are
         remembered for a bounded number of CIDs only; raises Compacted when some after `after_revision` are forgotten.
         Whoever starts anew takes `revision`, then reads `pins`, then follows the changes after that revision.
+        """
+        ...
+
+    async def wait_change(self, after_revision: int) -> None:
+        """Return when an entry has changed after this revision; may return early at the first call after `open`.
+        Raises StoreUnavailable when the store is closed meanwhile.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""`ipfs-cluster-ctl`: in this version id, peers ls, pin ls, status, version.
+"""`ipfs-cluster-ctl`: in this version id, peers ls, pin ls, status, version, watch.
 
 Exit status: 0; 1 local or connection problem; 2 the API answered with an error. Errors are one line, never a
 traceback.
@@ -118,6 +118,8 @@ def parser() -> argparse.ArgumentParser:
     status.add_argument("cid", nargs="*")
     status.add_argument("--filter", default="", help=f"comma-separated, of {', '.join(STATUSES)}")
     status.add_argument("--local", action="store_true", help="this service's peers only")
+    watch = commands.add_parser("watch", help="the pinset as it is, then as it changes, until it is stopped")
+    watch.add_argument("--after", default="", metavar="PLACE", help="go on behind a place of an earlier answer")
     return top
 
 
@@ -138,6 +140,9 @@ def run(arguments: argparse.Namespace, api: Api) -> Iterator[tuple[Any, str]]:
                 key, _, value = pair.partition("=")
                 asked[f"meta-{key}"] = value
             yield from ((value, output.pin(value)) for value in api.get("/allocations", **asked))
+        case "watch", _:
+            values = api.get("/pins/watch", after=arguments.after)
+            yield from ((value, output.event(value)) for value in values)
         case _:
             local = "true" if arguments.local else ""
             if len(arguments.cid) == 1:
@@ -153,7 +158,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         api = Api([host for host in arguments.host.split(",") if host], arguments.timeout or None)
         for value, text in run(arguments, api):
-            print(json.dumps(value, indent=4) if arguments.enc == "json" else text)  # noqa: T201 - the command's output
+            shown = json.dumps(value, indent=4) if arguments.enc == "json" else text
+            print(shown, flush=arguments.command == "watch")  # noqa: T201 - the command's output
     except ApiError as error:
         value = {"code": error.code, "message": str(error)}
         text = f"An error occurred:\n  Code: {error.code}\n  Message: {error}"

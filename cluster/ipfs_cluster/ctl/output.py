@@ -42,6 +42,19 @@ def pin(value: dict[str, Any]) -> str:
     )
 
 
+def event(value: dict[str, Any]) -> str:
+    """A line of the change feed."""
+    match value["type"]:
+        case "pin":
+            return f"PINNED | {pin(value['pin'])}"
+        case "unpin":
+            return f"REMOVED | {value['cid']}"
+        case "reset":
+            return "RESET | the whole pinset follows"
+        case _:
+            return f"PLACE | {value['place']}"
+
+
 def status(value: dict[str, Any]) -> str:
     """A CID on all peers."""
     name = f" | {value['name']}" if value["name"] else ""

@@ -14,13 +14,12 @@ from aiohttp import web
 
 from ipfs_cluster import cid as cids
 from ipfs_cluster.engine import Cluster
-from ipfs_cluster.errors import ClusterError, InvalidCid, NotPinned
+from ipfs_cluster.errors import ClusterError, InvalidArgument, InvalidCid, NotPinned
 from ipfs_cluster.model import PinType, TrackerStatus
 from ipfs_cluster.ports import PinQuery
 from ipfs_cluster.rest import shapes
-
-CLUSTER = web.AppKey("cluster", Cluster)
-VERSION = web.AppKey("version", str)
+from ipfs_cluster.rest.keys import CLUSTER, VERSION
+from ipfs_cluster.rest.watch import add_watchers, watch
 
 FILTERS: dict[str, set[TrackerStatus]] = {
     "error": {TrackerStatus.CLUSTER_ERROR, TrackerStatus.PIN_ERROR, TrackerStatus.UNPIN_ERROR},
@@ -34,6 +33,7 @@ def app(cluster: Cluster, version: str) -> web.Application:
     application = web.Application(middlewares=[_errors])
     application[CLUSTER] = cluster
     application[VERSION] = version
+    add_watchers(application)
     application.add_routes(
         [
             web.get("/id", _id),
@@ -42,6 +42,7 @@ def app(cluster: Cluster, version: str) -> web.Application:
             web.get("/allocations", _allocations),
             web.get("/allocations/{cid}", _allocation),
             web.get("/pins", _pins),
+            web.get("/pins/watch", watch),
             web.get("/pins/{cid}", _pin),
             web.get("/health", _health),
         ]
@@ -61,7 +62,7 @@ async def _errors(request: web.Request, handler: Callable[[web.Request], Any]) -
         return _error(404, "not found")
     except web.HTTPMethodNotAllowed:
         return web.Response(status=405)
-    except (_BadRequest, InvalidCid) as error:
+    except (_BadRequest, InvalidArgument) as error:
         return _error(400, str(error))
     except NotPinned as error:
         return _error(404, str(error))

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TypeVar
+from uuid import uuid4
 
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.cid import text as cid_text
@@ -25,6 +26,7 @@ from ipfs_cluster.ports import (
     StoreFigures,
     Write,
 )
+from ipfs_cluster.stores.bell import Bell
 from ipfs_cluster.stores.checks import PAGE, REMOVALS_KEPT, check_writes, lists_foreign
 from ipfs_cluster.stores.memory_scan import MemoryDistinct, MemoryScan
 from ipfs_cluster.stores.memory_state import State, wants
@@ -43,6 +45,8 @@ class MemoryStore:
         self._state = State()
         self._scans: set[MemoryScan] = set()
         self._is_open = False
+        self._bell = Bell()
+        self._history = uuid4().hex
 
     # --- life and writes ---
 
@@ -50,9 +54,12 @@ class MemoryStore:
         if self._is_open:
             raise RuntimeError("the store is open already")
         self._is_open = True
+        self._bell = Bell()
+        self._bell.reached = self._state.changed
 
     async def close(self) -> None:
         self._is_open = False
+        self._bell.close()
 
     def _ready(self) -> State:
         if not self._is_open:
@@ -73,6 +80,8 @@ class MemoryStore:
 
     def _adopt(self, draft: State) -> None:
         self._state = draft
+        self._bell.reached = draft.changed
+        self._bell.ring()
         self.counters.durable.observe(0.0)
         self.counters.groups.observe(1)
         for scan in self._scans:
@@ -109,6 +118,14 @@ class MemoryStore:
 
     async def revision(self) -> int:
         return self._ready().revision
+
+    async def history(self) -> str:
+        self._ready()
+        return self._history
+
+    async def wait_change(self, after_revision: int) -> None:
+        self._ready()
+        await self._bell.after(after_revision)
 
     async def get(self, cid: Cid) -> Pin | None:
         return self._ready().entries.get(cid)

@@ -39,7 +39,9 @@ def wants(pin: Pin, peer: PeerId) -> bool:
 
 @dataclass(slots=True)
 class State:
-    """All that a store remembers. touched: what the running commit wrote about; peer None: about all peers."""
+    """All that a store remembers. touched: what the running commit wrote about; peer None: about all peers.
+    changed: the last revision that changed an entry.
+    """
 
     revision: int = 0
     entries: dict[Cid, Pin] = field(default_factory=dict)
@@ -50,6 +52,7 @@ class State:
     foreign: dict[tuple[PeerId, Cid], ForeignPin] = field(default_factory=dict)
     removed: dict[Cid, int] = field(default_factory=dict)
     forgotten: int = 0
+    changed: int = 0
     touched: list[tuple[PeerId | None, Cid]] = field(default_factory=list)
 
     def copy(self) -> State:
@@ -135,6 +138,7 @@ class State:
         pin = replace(write.pin, revision=self.revision)
         self.entries[pin.cid] = pin
         self.removed.pop(pin.cid, None)
+        self.changed = self.revision
         self.touched.append((None, pin.cid))
         for peer in write.queue:
             self._queue(peer, pin, now, write.priority)
@@ -148,7 +152,7 @@ class State:
         entry = self.entries.pop(write.cid, None)
         if entry is None:
             return
-        self.removed[write.cid] = self.revision
+        self.removed[write.cid] = self.changed = self.revision
         self.touched.append((None, write.cid))
         wanting = [peer for (peer, cid), row in self.rows.items() if cid == write.cid and row.status in WANTS_PIN]
         for peer in dict.fromkeys([*write.release, *wanting]):

@@ -11,6 +11,7 @@ Needs pytest and pytest-asyncio in auto mode (the extra `test`).
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import replace
 
 import pytest
@@ -209,6 +210,42 @@ class FeedContract:
         await put(store, pin(20))
         assert len(await store.changes(0, 3)) == 11
         assert [change.cid for change in await store.changes(2, 3)] == [cid(20)]
+
+    async def test_a_history_has_a_name_of_its_own(self, store: Store) -> None:
+        history = await store.history()
+        await put(store, pin(1))
+        assert await store.history() == history
+        assert history.isalnum()
+
+    async def test_who_waits_hears_of_changed_entries(self, store: Store) -> None:
+        await put(store, pin(1))
+        await asyncio.wait_for(store.wait_change(0), 10)
+        async with asyncio.TaskGroup() as group:
+            for change in (PutPin(pin(2)), RemovePin(cid(2))):
+                waiters = [group.create_task(store.wait_change(await store.revision())) for _ in range(3)]
+                await store.commit([RecordForeign(ALICE, (node_pin(5),)), RemovePin(cid(9))])
+                waiters[0].cancel()
+                for _ in range(5):
+                    await asyncio.sleep(0)
+                assert [waiter.done() for waiter in waiters] == [True, False, False]
+                revision = await store.commit([change])
+                await asyncio.wait(waiters)
+                assert not waiters[1].cancelled()
+                await store.wait_change(revision - 1)
+
+    async def test_who_waits_hears_of_the_end(self, store: Store) -> None:
+        async with asyncio.TaskGroup() as group:
+            waiter = group.create_task(asyncio.wait_for(_closed(store.wait_change(99)), 10))
+            for _ in range(5):
+                await asyncio.sleep(0)
+            await store.close()
+            assert "closed" in await waiter
+
+
+async def _closed(wait: Coroutine[object, object, None]) -> str:
+    with pytest.raises(StoreUnavailable) as caught:
+        await wait
+    return str(caught.value)
 
 
 class StoreContract(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 Outcome = tuple["asyncio.Future[Any] | None", object, BaseException | None]
@@ -30,6 +31,11 @@ class Mailbox:
             self._loop.call_soon_threadsafe(self._deliver)
         except RuntimeError:
             self._outcomes.clear()
+
+    def tell(self, callback: Callable[[], object]) -> None:
+        """Have the loop call this. From any thread; nothing happens when the loop is closed."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(callback)
 
     def _deliver(self) -> None:
         self._announced = False

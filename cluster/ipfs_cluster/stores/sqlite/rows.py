@@ -50,12 +50,15 @@ Found = tuple[int, bool, int, int, str | None]
 
 
 class Rows:
-    """Rows of work and what they hang on. CIDs come as their texts. revision: of the commit that is being applied."""
+    """Rows of work and what they hang on. CIDs come as their texts. revision: of the commit that is being applied.
+    changed: the last one that changed an entry.
+    """
 
     def __init__(self, connection: sqlite3.Connection, peers: PeerNumbers, revision: int) -> None:
         self.run = connection.cursor().execute
         self.peers = peers
         self.revision = revision
+        self.changed = revision
         self._stored_peers = {peer for (peer,) in self.run("SELECT id FROM peers")}
         self._new_peers: list[PeerId] = []
         self._scans: dict[PeerId, int] = {}
@@ -63,13 +66,13 @@ class Rows:
 
     # --- marks: what in memory goes with the transaction ---
 
-    def mark(self) -> tuple[int, int]:
+    def mark(self) -> tuple[int, int, int]:
         """Where `back_to` returns to."""
-        return self.revision, len(self._new_peers)
+        return self.revision, self.changed, len(self._new_peers)
 
-    def back_to(self, mark: tuple[int, int]) -> None:
+    def back_to(self, mark: tuple[int, int, int]) -> None:
         """The transaction has been rolled back to where `mark` was taken."""
-        self.revision, peers = mark
+        self.revision, self.changed, peers = mark
         self._stored_peers.difference_update(self._new_peers[peers:])
         del self._new_peers[peers:]
 

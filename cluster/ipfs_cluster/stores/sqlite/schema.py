@@ -24,9 +24,10 @@ READER_CACHE_KIB = 4 * 1024
 DDL = """
 CREATE TABLE state (
     revision  INTEGER NOT NULL,  -- of the last commit
-    forgotten INTEGER NOT NULL   -- removals up to this revision are no longer in the change feed
+    forgotten INTEGER NOT NULL,  -- removals up to this revision are no longer in the change feed
+    history   TEXT NOT NULL      -- of these revisions; another one after a restore
 );
-INSERT INTO state VALUES (0, 0);
+INSERT INTO state VALUES (0, 0, lower(hex(randomblob(8))));
 
 CREATE TABLE peers (
     no       INTEGER PRIMARY KEY,

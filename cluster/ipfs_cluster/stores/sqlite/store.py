@@ -25,6 +25,7 @@ from ipfs_cluster.ports import (
     StoreFigures,
     Write,
 )
+from ipfs_cluster.stores.bell import Bell
 from ipfs_cluster.stores.checks import REMOVALS_KEPT, check_writes
 from ipfs_cluster.stores.sqlite import listing, queries, reads, schema
 from ipfs_cluster.stores.sqlite.codec import PeerNumbers
@@ -63,10 +64,13 @@ class _Open:
             self.lock.close()
             raise
         self.mailbox = Mailbox(loop)
+        self.bell = Bell()
+        self.history: str
         try:
             self.peers = PeerNumbers(connection.execute("SELECT no, id FROM peers").fetchall())
             self.writes = Writes(connection, self.peers, removals_kept)
-            self.revision = self.writes.rows.revision
+            self.revision = self.bell.reached = self.writes.rows.revision
+            (self.history,) = connection.execute("SELECT history FROM state").fetchone()
             connect = functools.partial(schema.connect, path, schema.READER_CACHE_KIB)
             self.readers = Workers("reader", READERS, connect, self.mailbox)
         except sqlite3.Error as error:
@@ -76,8 +80,13 @@ class _Open:
         self.names = NameSearch(path, self.readers, self.mailbox, names_from)
         self.writer = Writer(connection, self.writes, self.mailbox, self._durable, counters)
 
-    def _durable(self, revision: int) -> None:
-        self.revision = revision
+    def _durable(self) -> None:
+        rows = self.writes.rows
+        self.revision = rows.revision
+        if self.bell.reached < rows.changed:
+            self.bell.reached = rows.changed
+            if self.bell.awaited:
+                self.mailbox.tell(self.bell.ring)
 
     def asked(self, query: PinQuery) -> tuple[Workers, NameIndex | None]:
         """Who answers a query, and with what index of names."""
@@ -86,6 +95,7 @@ class _Open:
 
     async def close(self) -> None:
         """Finish what is queued."""
+        self.bell.close()
         await self.names.close()
         await self.writer.close()
         await self.readers.close()
@@ -214,6 +224,12 @@ class SqliteStore:
 
     async def changes(self, after_revision: int, limit: int) -> list[Change]:
         return await self._read(reads.changes, after_revision, limit)
+
+    async def history(self) -> str:
+        return self._ready().history
+
+    async def wait_change(self, after_revision: int) -> None:
+        await self._ready().bell.after(after_revision)
 
     # --- work ---
 

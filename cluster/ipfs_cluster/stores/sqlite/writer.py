@@ -56,10 +56,10 @@ class Writer:
         connection: sqlite3.Connection,
         writes: Writes,
         mailbox: Mailbox,
-        on_durable: Callable[[int], None],
+        on_durable: Callable[[], None],
         counters: StoreCounters,
     ) -> None:
-        """on_durable: called on the writing thread with the revision of each group, before its callers hear."""
+        """on_durable: called on the writing thread when a group is on disk, before its callers hear."""
         self._connection = connection
         self._execute = connection.cursor().execute
         self._writes = writes
@@ -176,7 +176,7 @@ class Writer:
                 self._execute("ROLLBACK")
             raise
         rows.settle()
-        self._on_durable(rows.revision)
+        self._on_durable()
         self._counters.groups.observe(len(jobs))
         return outcomes
 

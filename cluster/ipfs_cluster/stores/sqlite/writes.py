@@ -169,6 +169,7 @@ class Writes:
         self._guard(found, write.expect)
         if write.unseen and found is not None and (found[1] or rows.has_work(found[0])):
             raise Conflict("the pin has an entry or work already")
+        rows.changed = rows.revision
         values = pin_values(pin, characters(rows.numbers(pin.allocations)), rows.revision)
         if found is None:
             row = rows.insert(_INSERT_PIN, (*values, text, pin.cid))
@@ -201,6 +202,7 @@ class Writes:
         self._removals_unchecked += 1
         rows.tag(pin, metadata_of(more), {})
         self._run(_HIDE_PIN, (rows.revision, pin))
+        rows.changed = rows.revision
         rows.touch(None, text)
         wanting = self._run("SELECT peer FROM work WHERE pin = ? AND status <= ?", (pin, LAST_WANTING_PIN)).fetchall()
         peers = dict.fromkeys([*write.release, *(rows.peers.peer(number) for (number,) in wanting)])
