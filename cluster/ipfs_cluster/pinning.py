@@ -48,6 +48,14 @@ class _Promised(Outcome):
     revision: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Left(Outcome):
+    """Said by a request that gives up an entry that it rewrote and did not create, to all who watch: whoever created it
+    may give it up as it is now."""
+
+    pin: Pin | None = None
+
+
 @dataclass(slots=True)
 class Ticket:
     """One argument of a request. created: there was no entry before, so giving up removes it again; it was created by
@@ -123,6 +131,10 @@ class PinCall:
             if ticket.pin.revision >= outcome.revision:
                 outcome.takers.append(self)
                 ticket.created = True
+            return
+        if isinstance(outcome, _Left):
+            if ticket.created and outcome.pin is not None and ticket.pin.revision < outcome.pin.revision:
+                ticket.pin = outcome.pin
             return
         if isinstance(outcome, _Promised):
             ticket.created &= ticket.pin.revision > outcome.revision
@@ -222,7 +234,10 @@ class PinCall:
         self.leave()
         removed = []
         for cid, ticket in self._tickets.items():
-            if not ticket.created or ticket.quorum.verdict() is Verdict.REACHED:
+            if ticket.quorum.verdict() is Verdict.REACHED:
+                continue
+            if not ticket.created:
+                self._hub.publish(_Left(self._home, cid, Event.DONE, pin=ticket.pin))
                 continue
             async with self._hub.withdrawing(cid):
                 if not self._taken_over(ticket) and await self._removed(ticket.pin):

@@ -139,6 +139,17 @@ async def test_giving_up_leaves_the_entry_to_who_has_rewritten_it_and_still_wait
     assert await cluster.views.get(cid(1)) is None, "all were told that it failed"
 
 
+async def test_giving_up_takes_back_what_another_one_had_rewritten_and_given_up_before(world: World) -> None:
+    cluster = await world.start()
+    hold_everywhere(world, 1)
+    first = await cluster.pin([(cid(1), NONE)])
+    second = await cluster.pin([(cid(1), PinOptions(name="mine"))])
+    await second.withdraw()
+    assert await cluster.views.get(cid(1)) is not None, "the first request still waits"
+    await first.withdraw()
+    assert await cluster.views.get(cid(1)) is None, "all were told that it failed"
+
+
 async def test_nobody_relies_on_an_entry_that_is_being_given_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = await world.start()
     hold_everywhere(world, 1)
