@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Iterable
 from math import inf
 
+from ipfs_cluster.ahead import Ahead
 from ipfs_cluster.attempt import PATIENCE, AttemptCounters, NodeCalls, Operation, TrackerSettings
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.cid import text as cid_text
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 NO_GROWTH = 3.0
 """Seconds without a new block after which a pin gives way to a garbage collection."""
 STORE_PAUSE = 1.0
-"""Seconds to wait after the store refused a write before its rows are tried again."""
+"""Seconds to wait after the store refused a write."""
 OFFERED = 10_000
 """New rows that are kept for a free place without being read back; more are found in the store."""
 WAITING = 100
@@ -67,6 +68,7 @@ class Tracker:
         self.strangers = Strangers(self._not_new)
         self._calls = NodeCalls(peer, node, store, clock, settings, self.strangers)
         self.counters = AttemptCounters()
+        self._ahead = Ahead(peer, store, settings.concurrent)
         self._running: dict[Cid, Operation] = {}
         self._wake = asyncio.Event()
         self._usable = asyncio.Event()
@@ -84,6 +86,7 @@ class Tracker:
     def wake(self) -> None:
         """There may be new work, also on CIDs that are being worked on: those are looked at again afterwards."""
         self._more = True
+        self._ahead.forget()
         for operation in self._running.values():
             operation.look_again = True
         self._wake.set()
@@ -95,7 +98,9 @@ class Tracker:
         operation = self._running.get(work.cid)
         if self.strangers.claimed(work.cid):
             self.wake()
-        elif operation is not None and operation.work.generation == work.generation:
+            return
+        self._ahead.offered(work)
+        if operation is not None and operation.work.generation == work.generation:
             operation.new = True  # it was read back before its writer came to tell
         elif len(self._offered) < OFFERED:
             self._offered[work.cid] = work
@@ -169,11 +174,8 @@ class Tracker:
             return running(work, operation, locked=waits and await self._calls.locked(work.cid))
         waits_for, ahead = self._waits_for(work, operation), 0
         if waits_for is WaitsFor.TURN:
-            place = (-work.priority, work.next_retry)
-            at_work = [one.work for one in self.at_work()]
-            ahead = await self._store.ahead(work, self._clock.time())
-            ahead -= sum((-one.priority, one.next_retry) < place for one in at_work)
-        return waiting(work, waits_for, max(ahead, 0))
+            ahead = await self._ahead.of(work, self._clock.time(), self._running)
+        return waiting(work, waits_for, ahead)
 
     def _waits_for(self, work: Work, operation: Operation | None) -> WaitsFor:
         if not self._usable.is_set():
@@ -229,33 +231,16 @@ class Tracker:
 
     async def _start_due(self) -> None:
         """Start as many due rows as fit; afterwards it is known whether there are more, and when the next is due."""
-        free = self._free_for_queue
-        now = self._clock.time()
+        now, may_unpin = self._clock.time(), self._may_unpin.is_set()
         self._more = False
-        works = await self._due(now, free)
+        works, more = await self._ahead.take(now, self._free_for_queue, self._running, may_unpin=may_unpin)
         self._retrying = any(work.attempts for work in works)
-        allowed = [work for work in works if work.status not in WANTS_UNPIN or self._may_unpin.is_set()]
-        # Removals that may not begin yet are no reason to look again at once: `allow_unpin` wakes.
-        self._more = self._more or (len(works) >= free and bool(allowed))
-        for work in allowed:
+        self._more |= more
+        for work in works:
             offered = self._offered.pop(work.cid, None)
             self._start(work, new=offered is not None and offered.generation == work.generation)
         if not self._more:
             self._retry_at = await self._store.next_due(self.peer, now) or inf
-
-    async def _due(self, now: float, free: int) -> list[Work]:
-        """Rows for this many places. Removals come first, as they are quick and somebody waits for the room; but while
-        anything else is due they take no more than half of all places.
-        """
-        at_work = frozenset(self._running)
-        works = await self._store.due(self.peer, now, free, at_work)
-        removing = sum(one.unpin and not one.over for one in self._running.values())
-        spare = max(self._settings.concurrent // 2 - removing, 0) if self._may_unpin.is_set() else 0
-        first = [work for work in works if work.priority >= Priority.REMOVAL]
-        if len(first) <= spare:
-            return works
-        others = await self._store.due(self.peer, now, free - spare, at_work, below=Priority.REMOVAL)
-        return (first[:spare] + others + first[spare:])[:free]
 
     def _start_offered(self) -> None:
         """As many of the rows that were handed over as there is room for, the oldest first."""
@@ -271,6 +256,7 @@ class Tracker:
 
     def _start(self, work: Work, *, new: bool) -> None:
         if work.cid in self._running or not self._has_room():
+            self._ahead.forget()
             self._more = True
             return
         if work.status not in WANTS_UNPIN and work.cid in self._untouched:
@@ -288,7 +274,9 @@ class Tracker:
         if self._running.get(operation.work.cid) is not operation:
             return
         del self._running[operation.work.cid]
-        self._more |= operation.look_again
+        if operation.look_again:
+            self._more = True
+            self._ahead.forget()
         self._place_is_free()
 
     def _place_is_free(self) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from cluster_tests.engine.conftest import World, cid, until
 from ipfs_cluster import Wait
 from ipfs_cluster.attempt import PATIENCE, TrackerSettings
+from ipfs_cluster.cid import Cid
 from ipfs_cluster.core.failures import Failure
 from ipfs_cluster.model import PeerId, PinOptions, PinProgress, Priority, TrackerStatus
 from ipfs_cluster.ports import QueueWork
@@ -146,6 +148,83 @@ async def test_removals_come_first_then_what_users_ask_for_then_the_rest(world: 
         free_one(world, n)
         await until(lambda: len(begun) == PLACES + 1 + n, "one place, one pin")  # noqa: B023
     assert begun[PLACES:] == [cid(63), cid(62), cid(61)]
+
+
+async def queue_lost(world: World, *numbers: int) -> None:
+    """Background work for the first node, which then holds these pins when their `hold` is set."""
+    assert world.store is not None
+    assert world.cluster is not None
+    status = TrackerStatus.UNEXPECTEDLY_UNPINNED
+    for number in numbers:
+        world.nodes[0].pins_held.pop(cid(number))
+        world.nodes[0].hold[cid(number)] = asyncio.Event()
+        await world.store.commit([QueueWork(PeerId("peer0"), cid(number), status)])
+    world.cluster.home.tracker.wake()
+
+
+async def test_a_users_pin_comes_before_background_work_that_was_read_already(world: World) -> None:
+    cluster = await world.start()
+    lost = range(40, 40 + 2 * PLACES)
+    await (await cluster.pin([(cid(n), NONE) for n in lost])).wait()
+    await world.quiet()
+    begun = world.nodes[0].pin_calls
+    begun.clear()
+    await queue_lost(world, *lost)
+    await until(lambda: len(begun) == PLACES, "all places are taken")
+    await accept(world, 80)
+    world.nodes[0].hold[begun[0]].set()
+    await until(lambda: len(begun) > PLACES, "the next begins")
+    assert begun[PLACES] == cid(80)
+    for held in world.nodes[0].hold.values():
+        held.set()
+    await world.quiet()
+
+
+async def read_ahead(world: World) -> list[Cid]:
+    """All places are taken, and what comes next was read; what the first node was asked to pin."""
+    assert world.cluster is not None
+    lost = range(20, 20 + 3 * PLACES)
+    await (await world.cluster.pin([(cid(n), NONE) for n in lost])).wait()
+    await world.quiet()
+    await filled(world)
+    await queue_lost(world, *lost)
+    begun = world.nodes[0].pin_calls
+    free_one(world, 0)
+    await until(lambda: len(begun) == PLACES + 1, "one more has begun")
+    return begun
+
+
+async def test_a_removal_comes_before_what_was_read_already(world: World) -> None:
+    cluster = await world.start()
+    await (await cluster.pin([(cid(90), NONE)])).wait()
+    await world.quiet()
+    begun = await read_ahead(world)
+    await cluster.unpin([(cid(90), True)], settle=0)
+    world.nodes[0].hold[cid(1)].set()
+    await until(lambda: len(begun) == PLACES + 2, "the next begins")
+    assert cid(90) not in world.nodes[0].pins_held
+
+
+async def test_the_removal_of_a_pin_in_progress_comes_before_what_was_read_already(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = await world.start()
+    node, may_end = world.nodes[0], asyncio.Event()
+    pin = node.pin
+
+    async def slow_to_leave(*arguments: Any) -> None:
+        try:
+            await pin(*arguments)
+        finally:
+            await may_end.wait()
+
+    monkeypatch.setattr(node, "pin", lambda *arguments: (slow_to_leave if arguments[0] == cid(1) else pin)(*arguments))
+    begun = await read_ahead(world)
+    await cluster.unpin([(cid(1), True)], settle=0)
+    node.hold[cid(2)].set()
+    await until(lambda: len(begun) == PLACES + 2, "the next begins, others are read")
+    may_end.set()
+    await until(lambda: node.calls["pin/rm"] == 1, "it is removed at once")
 
 
 async def test_removals_leave_room_for_pins(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
