@@ -190,6 +190,7 @@ def _placed(wish: Wish, around: Surroundings) -> tuple[PeerId, ...]:
         return peers
     land, now = around.landscape, around.steady
     there = land.grow((), wish.maximum, now, preferred=wish.preferred, without=_away(around))
+    # Who is left was counted by the metrics: taken as well, rather than a pin refused or a copy short.
     return (*there, *land.grow(there, wish.maximum - len(there), now, preferred=wish.preferred))
 
 
