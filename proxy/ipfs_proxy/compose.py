@@ -24,7 +24,7 @@ from ipfs_cluster.ports import Clock, Store
 from ipfs_cluster.rest.app import app
 from ipfs_cluster.rest.metrics import add_metrics
 from ipfs_cluster.settings import Node, Settings
-from ipfs_cluster.stores.sqlite import SqliteStore
+from ipfs_cluster.stores.sqlite import Restored, SqliteStore, backup, restore
 from ipfs_cluster.telemetry import FiguresCache, Table, Telemetry, cluster_tables
 from ipfs_proxy.front.server import Limits, Listen, Server
 from ipfs_proxy.front.upstream import Upstream
@@ -112,6 +112,18 @@ def compose(folder: Path, settings: Settings, environ: Mapping[str, str], versio
     add_metrics(rest, telemetry)
     runner = web.AppRunner(rest, access_log=None)
     return Service(cluster, front, runner, telemetry, settings["api.restapi.http_listen_multiaddress"])
+
+
+def backup_state(folder: Path, target: Path) -> int:
+    """A checked copy of the folder's pinset in a new file, also while a service uses it; how many pins. Raises
+    StoreUnusable, OSError.
+    """
+    return backup(folder / STORE_FILE, target)
+
+
+def restore_state(folder: Path, copy: Path, *, force: bool) -> Restored:
+    """Put a copy in the place of the folder's pinset. Raises StoreUnusable, OSError."""
+    return restore(copy, folder / STORE_FILE, force=force)
 
 
 def telemetry_of(front: Server, cluster: Cluster, store: Store, clock: Clock) -> Telemetry:

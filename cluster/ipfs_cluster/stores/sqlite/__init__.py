@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from ipfs_cluster.stores.sqlite.backup import Restored, backup, restore
 from ipfs_cluster.stores.sqlite.bulk import import_pins
 from ipfs_cluster.stores.sqlite.store import SqliteStore
 
-__all__ = ["SqliteStore", "import_pins"]
+__all__ = ["Restored", "SqliteStore", "backup", "import_pins", "restore"]

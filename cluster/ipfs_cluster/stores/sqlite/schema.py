@@ -15,6 +15,8 @@ CHECKPOINT_PAGES = 4000
 """WAL pages (16 MB) before a commit copies them into the file: random keys then share many of the page writes."""
 WRITER_CACHE_KIB = 48 * 1024
 READER_CACHE_KIB = 4 * 1024
+PATIENCE = 5.0
+"""Seconds that a statement waits for another program to let go of the file."""
 
 # A CID is known by its usual text everywhere: listings are sorted by it, and one index of random keys is half the
 # writing of two. That index, pins_text, carries all that a listing shows, so that a sorted listing reads one tree from
@@ -128,14 +130,14 @@ CREATE TABLE touched (
 """
 
 _DAMAGED = (
-    "stop the service, keep a copy of the file, and restore a backup or try `sqlite3 FILE .recover`; "
-    "an empty pinset adopts what the home node holds"
+    "keep it, and put a backup in its place with `ipfs-cluster-service state restore --force BACKUP`; without one, "
+    "`sqlite3 FILE .recover` saves what can be read, and a new pinset adopts what the home node holds"
 )
 
 
 def connect(path: Path, cache_kib: int) -> sqlite3.Connection:
     """A connection in autocommit mode that any one thread at a time may use. Raises sqlite3.Error."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=PATIENCE)
     try:
         connection.execute(f"PRAGMA cache_size = -{cache_kib}")
         connection.execute("PRAGMA synchronous = FULL")
@@ -181,17 +183,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    fresh = not (application or version or tables)
-    if not fresh and application != APPLICATION_ID:
-        raise StoreUnusable(f"{path} is an SQLite file of another program: move it away or choose another folder")
-    if version > VERSION:
-        raise StoreUnusable(
-            f"{path} was written by a newer version (schema {version}, this program knows {VERSION}): "
-            "upgrade, or restore the backup made before the upgrade"
-        )
+    fresh = identify(connection, path)
     (journal,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if journal != "wal":
         raise StoreUnusable(f"{path}: the file system does not support SQLite's write-ahead log (a network share?)")
@@ -199,9 +191,23 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute(f"PRAGMA journal_size_limit = {CHECKPOINT_PAGES * 4096 * 2}")
     if fresh:
         create(connection)
-    connection.execute("DELETE FROM touched")
-    if connection.execute("SELECT count(*) FROM state").fetchone() != (1,):
-        raise StoreUnusable(f"{path} is damaged (no state): {_DAMAGED}")
+
+
+def identify(connection: sqlite3.Connection, path: Path) -> bool:
+    """True when the file is a new one. Raises StoreUnusable for what is no store that this program knows."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if not (application or version or tables):
+        return True
+    if application != APPLICATION_ID:
+        raise StoreUnusable(f"{path} is an SQLite file of another program: move it away or choose another folder")
+    if version > VERSION:
+        raise StoreUnusable(
+            f"{path} was written by a newer version (schema {version}, this program knows {VERSION}): "
+            "upgrade, or restore the backup made before the upgrade"
+        )
+    return False
 
 
 def create(connection: sqlite3.Connection) -> None:
@@ -214,12 +220,17 @@ def create(connection: sqlite3.Connection) -> None:
 def unusable(path: Path, error: sqlite3.Error) -> StoreUnusable:
     code = _primary_code(error)
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
-        return StoreUnusable(f"{path} is damaged ({error}): {_DAMAGED}")
+        return damaged(path, error)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return StoreUnusable(f"{path} is in use by another process ({error})")
+        return StoreUnusable(f"{path} is in use by another process ({error}): stop that one first")
     if code == sqlite3.SQLITE_FULL:
         return StoreUnusable(f"{path}: the disk is full; free some space and start again")
     return StoreUnusable(f"{path} cannot be opened: {error}; check that the folder exists and may be written")
+
+
+def damaged(path: Path, what: object) -> StoreUnusable:
+    """What to do about a file that is not sound."""
+    return StoreUnusable(f"{path} is damaged ({what}): {_DAMAGED}")
 
 
 def unavailable(error: sqlite3.Error) -> StoreUnavailable:

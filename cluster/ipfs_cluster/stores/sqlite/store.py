@@ -12,7 +12,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.counters import StoreCounters
-from ipfs_cluster.errors import StoreUnavailable
+from ipfs_cluster.errors import StoreUnavailable, StoreUnusable
 from ipfs_cluster.model import NodePin, PeerId, Pin, TrackerStatus, Work
 from ipfs_cluster.ports import (
     Change,
@@ -33,6 +33,7 @@ from ipfs_cluster.stores.sqlite.figures import figures
 from ipfs_cluster.stores.sqlite.mailbox import Mailbox
 from ipfs_cluster.stores.sqlite.names import SMALL, NameIndex, NameSearch
 from ipfs_cluster.stores.sqlite.scan import SqliteDistinct, SqliteScan, TemporaryFile, sweep
+from ipfs_cluster.stores.sqlite.soundness import check_start
 from ipfs_cluster.stores.sqlite.workers import Workers
 from ipfs_cluster.stores.sqlite.writer import Writer
 from ipfs_cluster.stores.sqlite.writes import Writes
@@ -67,16 +68,18 @@ class _Open:
         self.bell = Bell()
         self.history: str
         try:
+            check_start(connection, path)
+            connection.execute("DELETE FROM touched")
             self.peers = PeerNumbers(connection.execute("SELECT no, id FROM peers").fetchall())
             self.writes = Writes(connection, self.peers, removals_kept)
             self.revision = self.bell.reached = self.writes.rows.revision
             (self.history,) = connection.execute("SELECT history FROM state").fetchone()
             connect = functools.partial(schema.connect, path, schema.READER_CACHE_KIB)
             self.readers = Workers("reader", READERS, connect, self.mailbox)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, StoreUnusable) as error:
             connection.close()
             self.lock.close()
-            raise schema.unusable(path, error) from error
+            raise error if isinstance(error, StoreUnusable) else schema.unusable(path, error) from error
         self.names = NameSearch(path, self.readers, self.mailbox, names_from)
         self.writer = Writer(connection, self.writes, self.mailbox, self._durable, counters)
 
