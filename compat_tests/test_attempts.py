@@ -173,6 +173,21 @@ async def test_refs_tells_blocks_and_fails_as_a_pin_does(bare: Daemon) -> None:
     await node.close()
 
 
+@pytest.mark.parametrize("raw_leaves", ["true", "false"])
+async def test_refs_fetches_all_that_a_pin_needs(
+    bare: Daemon, kubo_factory: Callable[..., Daemon], raw_leaves: str
+) -> None:
+    source = kubo_factory()
+    cid = cids.parse(source.add(os.urandom(1_000_000), **{"raw-leaves": raw_leaves}))
+    address = f"/ip4/127.0.0.1/tcp/{source.swarm}/p2p/{source.id}"
+    assert bare.rpc("swarm/connect", ("arg", address)).status == 200
+    node = KuboNode(HttpTransport(Endpoint(*bare.address)))
+    await node.fetch(cid, lambda _nodes, _size: None, STALL)
+    await node.close()
+    source.stop()
+    assert await attempt(bare, row(cid)) == ""
+
+
 def test_a_cluster_that_fetches_by_refs_pins(trio: list[Daemon], service_factory: Callable[..., Service]) -> None:
     for node in trio:
         clear_pins(node)

@@ -29,6 +29,8 @@ ORIGIN_TIMEOUT = 30.0
 LOCK_QUESTION = 5.0
 """Seconds for the question whether a daemon that does nothing has the root block."""
 
+LOCK_HELD = "pin lock is held by an add or a garbage collection"
+
 
 class PinMethod(enum.StrEnum):
     """How a node is made to fetch a DAG: by the pin itself, or by `refs -r` first, which holds no pin lock."""
@@ -145,9 +147,21 @@ class NodeCalls:
             async with asyncio.timeout(self._settings.unpin_timeout):
                 await self._node.unpin(operation.work.cid, operation.work.mode)
         except TimeoutError:
-            raise NodeStalled(f"unpin did not finish within {self._settings.unpin_timeout:g}s") from None
+            limit = self._settings.unpin_timeout
+            raise NodeStalled(f"unpin did not finish within {limit:g}s, as if the daemon's {LOCK_HELD}") from None
 
-    async def locked(self, cid: Cid) -> bool:
+    async def held_up(self, operation: Operation) -> bool:
+        """Does this attempt only wait for the daemon's pin lock? May ask the node, for some seconds."""
+        if self._clock.time() - operation.since < PATIENCE:
+            return False
+        if operation.call == "pin/rm":
+            return not operation.over  # the daemon does nothing else for it that takes time
+        begins = operation.call == "pin/add" and not operation.progress.nodes and not operation.over
+        return begins and await self._locked(operation.work.cid)
+
+    # --- steps of a pin ---
+
+    async def _locked(self, cid: Cid) -> bool:
         """Asked about a pin without any progress: does the node have the root block, so that only its pin lock can keep
         it from beginning?
         """
@@ -159,8 +173,6 @@ class NodeCalls:
         except (NodeError, TimeoutError):
             return False
         return True
-
-    # --- steps of a pin ---
 
     async def _fetch(self, operation: Operation) -> None:
         if await self._updated(operation):
@@ -179,9 +191,9 @@ class NodeCalls:
         try:
             await self._node.pin(work.cid, work.mode, work.name, on_progress, limit)
         except NodeStalled:
-            if not operation.progress.nodes and await self.locked(work.cid):
+            if not operation.progress.nodes and await self._locked(work.cid):
                 reason = f"the daemon has the root block and did not begin for {limit:g}s"
-                raise NodeStalled(f"{reason}: its pin lock is held by an add or a garbage collection") from None
+                raise NodeStalled(f"{reason}: its {LOCK_HELD}") from None
             raise
 
     async def _updated(self, operation: Operation) -> bool:

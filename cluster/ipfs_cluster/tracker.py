@@ -169,9 +169,7 @@ class Tracker:
         """
         operation = self._running.get(work.cid)
         if operation is not None and (operation.call or operation.over):
-            quiet = operation.call == "pin/add" and not operation.progress.nodes
-            waits = quiet and operation.waits_from <= self._clock.monotonic()
-            return running(work, operation, locked=waits and await self._calls.locked(work.cid))
+            return running(work, operation, locked=await self._calls.held_up(operation))
         waits_for, ahead = self._waits_for(work, operation), 0
         if waits_for is WaitsFor.TURN:
             ahead = await self._ahead.of(work, self._clock.time(), self._running)
@@ -245,8 +243,7 @@ class Tracker:
     def _start_offered(self) -> None:
         """As many of the rows that were handed over as there is room for, the oldest first."""
         while self._offered and self._may_start_offered():
-            cid = next(iter(self._offered))
-            self._start(self._offered.pop(cid), new=True)
+            self._start(self._offered.pop(next(iter(self._offered))), new=True)
 
     def _may_start_offered(self) -> bool:
         """While the store has others, which may come before them, only in the places that are kept from those."""
@@ -333,7 +330,7 @@ class Tracker:
     async def _perform(self, operation: Operation) -> tuple[Event, str] | None:
         """The node calls; how they ended, or None when the row is gone and there is nothing to write down."""
         try:
-            async with self._gate.shared(lambda waited: self._asked_to_leave(operation, waited)):
+            async with self._gate.shared(lambda _waited: self._asked_to_leave(operation)):
                 return await self._call_node(operation)
         except NodeUnreachable as error:
             self._on_unreachable(str(error))
@@ -358,11 +355,10 @@ class Tracker:
             return None
         return Event.DONE, ""
 
-    def _asked_to_leave(self, operation: Operation, waited: float) -> None:
+    def _asked_to_leave(self, operation: Operation) -> None:
         """A garbage collection waits. A pin that does not get on would hold it, and with it everybody, up for ever:
         it is interrupted, and taken up again afterwards; one that grows may finish within the collection's patience.
         """
-        del waited
         stays = operation.over or self._clock.monotonic() - operation.grew < NO_GROWTH
         if not operation.unpin and operation.task is not None and not stays:
             self._more = True
@@ -394,8 +390,7 @@ class Tracker:
 
     def _lowered(self, work: Work, attempts: int, now: float) -> int | None:
         """What has failed for too long or too often no longer comes before the background's work."""
-        settings = self._settings
-        old = attempts > settings.priority_retries or now - work.since > settings.priority_age
+        old = attempts > self._settings.priority_retries or now - work.since > self._settings.priority_age
         return Priority.BACKGROUND if old and work.priority > Priority.BACKGROUND else None
 
     async def _store_refused(self, error: ClusterError) -> None:

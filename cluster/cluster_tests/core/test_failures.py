@@ -29,6 +29,7 @@ HEARD = {
     "127.0.0.1:5001 closed the connection without an answer": Failure.UNREACHABLE,
     "127.0.0.1:5001 broke off its answer: the body ended early": Failure.UNREACHABLE,
     "the daemon has the root block and did not begin for 120s: its pin lock is held by an add": Failure.PIN_LOCK,
+    "unpin did not finish within 10800s, as if the daemon's pin lock is held by an add": Failure.PIN_LOCK,
     "pin: bafkqaaa already pinned recursively": Failure.OTHER,
     "": Failure.OTHER,
 }

@@ -63,6 +63,29 @@ async def test_an_attempt_that_only_waits_for_the_pin_lock_says_so(world: World)
     assert [(await standing(world, 1000, peer)).failure for peer in (0, 1)] == [Failure.PIN_LOCK, None]
 
 
+async def test_a_removal_that_takes_its_time_waits_for_the_pin_lock(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = await world.start()
+    await (await cluster.pin([(cid(1), NONE)])).wait()
+    await world.quiet()
+    asked, may_end = asyncio.Event(), asyncio.Event()
+
+    async def slow(*_arguments: object) -> None:
+        asked.set()
+        await may_end.wait()
+
+    monkeypatch.setattr(world.nodes[0], "unpin", slow)
+    await cluster.unpin([(cid(1), True)], settle=0)
+    await until(asked.is_set, "it is being removed")
+    found = await standing(world, 1)
+    assert (found.status, found.call, found.failure) == ("unpinning", "pin/rm", None)
+    world.clock.advance(PATIENCE)
+    assert (await standing(world, 1)).failure is Failure.PIN_LOCK
+    may_end.set()
+    await world.quiet()
+
+
 async def test_a_failed_attempt_waits_for_its_time(world: World) -> None:
     await world.start()
     world.nodes[0].refusals[cid(1)] = "disk says: no space left on device"

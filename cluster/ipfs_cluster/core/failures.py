@@ -67,7 +67,6 @@ WORDS: Mapping[Failure, tuple[str, ...]] = MappingProxyType(
         ),
         Failure.NOT_FOUND: (
             "no new block for",
-            "did not finish within",
             "could not find",
             "failed to fetch all nodes",
             "context deadline exceeded",
