@@ -143,9 +143,12 @@ class NodeCalls:
     async def unpin(self, operation: Operation) -> None:
         """Make the node let go of the CID."""
         operation.call = "pin/rm"
+        cid, mode = operation.work.cid, operation.work.mode
         try:
             async with asyncio.timeout(self._settings.unpin_timeout):
-                await self._node.unpin(operation.work.cid, operation.work.mode)
+                if mode is PinMode.DIRECT and await self._node.pinned(cid, PinMode.RECURSIVE):
+                    mode = PinMode.RECURSIVE  # a removal of it had not begun when it was pinned again, directly
+                await self._node.unpin(cid, mode)
         except TimeoutError:
             limit = self._settings.unpin_timeout
             raise NodeStalled(f"unpin did not finish within {limit:g}s, as if the daemon's {LOCK_HELD}") from None

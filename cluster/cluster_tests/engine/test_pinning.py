@@ -261,6 +261,22 @@ async def test_a_pin_that_changes_its_mode_and_its_peers_at_once_leaves_the_othe
     assert len(world.holders(cid(1))) == 1
 
 
+async def test_a_pin_that_became_direct_before_its_removal_began_can_be_removed(world: World) -> None:
+    cluster = await world.start()
+    await (await cluster.pin([(cid(1), NONE)])).wait()
+    for peer in world.peers:
+        peer.tracker.node_down()
+    await cluster.unpin([(cid(1), True)], settle=0)
+    await cluster.pin([(cid(1), PinOptions(mode=PinMode.DIRECT))], wait=Wait.ACCEPTED)
+    for peer in world.peers:
+        peer.tracker.node_up()
+    await world.quiet()
+    assert await world.status(cid(1)) == [TrackerStatus.PINNED] * 3
+    await cluster.unpin([(cid(1), True)])
+    await world.quiet()
+    assert world.holders(cid(1)) == []
+
+
 async def test_a_request_follows_a_pin_that_another_one_places_on_fewer_peers(world: World) -> None:
     cluster = await world.start(2, 2)
     world.nodes[1].hold[cid(1)] = asyncio.Event()
