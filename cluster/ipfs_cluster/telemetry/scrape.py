@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -36,18 +36,20 @@ class Telemetry:
     async def scrape(self, accept: str = "") -> tuple[str, bytes]:
         """(content type, body): OpenMetrics where the Accept header asks for it, else Prometheus' text.
 
-        Values are taken at once on the loop; text is made of them beside it.
+        Values are taken on the loop, one metric after the other with room for others in between; text is made of them
+        beside it.
         """
         encode, content_type = choose_encoder(accept)
         async with self._turn:
             await self._cache.refresh()
-            self._taken = list(self._families())
+            taken = []
+            for table in self.tables:
+                for family in table.families():
+                    taken.append(family)
+                    await asyncio.sleep(0)
+            self._taken = taken
             return content_type, await asyncio.to_thread(encode, self._registry)
 
     async def close(self) -> None:
         """Nobody scrapes any more; before the store is closed."""
         await self._cache.close()
-
-    def _families(self) -> Iterator[Metric]:
-        for table in self.tables:
-            yield from table.families()
