@@ -15,6 +15,7 @@ import pytest
 from ipfs_cluster.errors import StoreUnusable
 from ipfs_cluster.ports import RemovePin
 from ipfs_cluster.stores.sqlite import SqliteStore, backup, import_pins, restore, schema
+from ipfs_cluster.stores.sqlite.soundness import check_start
 from ipfs_cluster.testing.fake_clock import FakeClock
 from ipfs_cluster.testing.store_values import ALICE, cid, pin
 
@@ -188,3 +189,22 @@ async def test_a_program_that_holds_the_file_is_told_of(path: Path, monkeypatch:
     other.stdin.close()
     await other.wait()
     await opened(path)
+
+
+def test_the_check_at_the_start_costs_the_same_for_many(tmp_path: Path) -> None:
+    steps: dict[int, int] = {500: 0, 20_000: 0}
+
+    def count_for(size: int) -> Callable[[], None]:
+        def step() -> None:
+            steps[size] += 1
+
+        return step
+
+    for size in steps:
+        path = tmp_path / f"{size}.sqlite"
+        import_pins(path, (pin(n, ALICE) for n in range(size)), 0.0)
+        connection = schema.open_writer(path)
+        connection.set_progress_handler(count_for(size), 10)
+        check_start(connection, path)
+        connection.close()
+    assert 0 < steps[20_000] < 1.5 * steps[500]
