@@ -114,6 +114,10 @@ class Pins:
         self.counters.withdrawn += len(removed)
         self.wake(cancelled=removed)
 
+    def answered_at_once(self, wait: Wait | None) -> bool:
+        """Whether a request is answered as soon as it is stored."""
+        return (wait or self._wait) is Wait.ACCEPTED
+
     def quorum(self, pin: Pin, wanting: Set[PeerId], wait: Wait | None) -> Quorum:
         """What a request for this entry waits for. wanting: the peers that do not hold it yet."""
         wait = wait or self._wait

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.cid import text as cid_text
-from ipfs_cluster.core.allocate import Wish, allocate, reallocate
+from ipfs_cluster.core.allocate import Wish, allocate, reallocate, spoken
 from ipfs_cluster.core.landscape import Landscape
-from ipfs_cluster.errors import InvalidArgument, PinModeError
+from ipfs_cluster.errors import InvalidArgument, NotEnoughPeers, NotEnoughSpace, PinModeError
 from ipfs_cluster.model import (
     EVERYWHERE,
     WANTS_PIN,
@@ -23,6 +23,7 @@ from ipfs_cluster.model import (
     Work,
 )
 from ipfs_cluster.ports import PutPin, QueueWork, Write
+from ipfs_cluster.sizes import size_text
 
 AWAY = "its node does not answer"
 
@@ -169,15 +170,28 @@ def _anew(
     return found
 
 
-def upload_peers(options: PinOptions, around: Surroundings, size: int = 0) -> tuple[PeerId, ...]:
+def upload_peers(
+    options: PinOptions, around: Surroundings, size: int = 0, *, all_needed: bool = True
+) -> tuple[PeerId, ...]:
     """The peers that an add is sent to, before its CID is known: those that a new pin with these options would be
-    allocated to, as far as their nodes answer. size: bytes that must fit, 0 when unknown. Nothing is promised: the add
-    holds its bytes while it runs. Raises NotEnoughPeers, InvalidArgument.
+    allocated to, as far as their nodes answer. size: bytes that must fit, 0 when unknown. all_needed: what belongs
+    everywhere is refused when one of them has no room, else it is sent to the others.
+
+    Nothing is promised: the add holds its bytes while it runs. Raises NotEnoughPeers, NotEnoughSpace, InvalidArgument.
     """
     wish = replace(_wish(None, options, around), size=size)
+    if wish.everywhere:
+        return _with_room(around, size, all_needed=all_needed)
+    try:
+        return _answering(wish, around)
+    except NotEnoughPeers as error:
+        if size and _possible(replace(wish, size=0), around):
+            raise NotEnoughSpace(f"not enough space for {size_text(size)}: {error}") from None
+        raise
+
+
+def _answering(wish: Wish, around: Surroundings) -> tuple[PeerId, ...]:
     peers = allocate(wish, around.landscape, around.steady)
-    if not peers:
-        return tuple(filter(around.up, around.peers))
     if all(map(around.up, peers)):
         return peers
     return allocate(replace(wish, without=_away(around)), around.landscape, around.steady)
@@ -196,6 +210,23 @@ def _placed(wish: Wish, around: Surroundings) -> tuple[PeerId, ...]:
 
 def _away(around: Surroundings) -> dict[PeerId, str]:
     return {peer: AWAY for peer in around.peers if not around.up(peer)}
+
+
+def _possible(wish: Wish, around: Surroundings) -> bool:
+    try:
+        _answering(wish, around)
+    except NotEnoughPeers:
+        return False
+    return True
+
+
+def _with_room(around: Surroundings, size: int, *, all_needed: bool) -> tuple[PeerId, ...]:
+    up = tuple(filter(around.up, around.peers))
+    short = around.landscape.shortages(up, around.steady, size=size)
+    if short and (all_needed or len(short) == len(up)):
+        what = f" for {size_text(size)}" if size else ""
+        raise NotEnoughSpace(f"not enough space{what}: {spoken(short.values())}")
+    return tuple(peer for peer in up if peer not in short)
 
 
 def _wish(pin: Pin | None, options: PinOptions, around: Surroundings) -> Wish:

@@ -159,7 +159,7 @@ async def test_a_client_that_waits_for_its_answer_before_it_sends_more_gets_it(w
 
 async def test_a_failing_replica_is_left_to_the_tracker(world: World) -> None:
     await world.start(2, 3)
-    world.nodes[2].add_trailer = "no space left on device"
+    world.nodes[2].add_trailer = "input/output error"
     assert await add(world, 1) == [cid(1)]
     await world.quiet()
     assert world.holders(cid(1)) == [0, 1, 2]
@@ -168,9 +168,9 @@ async def test_a_failing_replica_is_left_to_the_tracker(world: World) -> None:
 
 async def test_a_replica_that_cannot_hold_it_at_all_fails_the_add_when_it_is_needed(world: World) -> None:
     cluster = await world.start(3, 3)
-    world.nodes[2].add_refused = b"no space left on device"
-    world.nodes[2].refusals[cid(1)] = "pin: no space left on device"
-    with pytest.raises(PinFailed, match="no space left"):
+    world.nodes[2].add_refused = b"input/output error"
+    world.nodes[2].refusals[cid(1)] = "pin: input/output error"
+    with pytest.raises(PinFailed, match="input/output error"):
         await add(world, 1)
     assert await cluster.views.get(cid(1)) is None
     await world.quiet()

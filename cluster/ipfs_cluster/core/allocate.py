@@ -122,26 +122,24 @@ def _not_enough(
     wish: Wish, counted: Sequence[PeerId], fresh: Sequence[PeerId], landscape: Landscape, now: float
 ) -> NotEnoughPeers:
     rejected = landscape.why_not(now, named=wish.preferred, size=wish.size, without=wish.without)
+    told = spoken(rejection for peer, rejection in rejected.items() if peer not in counted)
     return NotEnoughPeers(
         f"not enough peers to allocate CID. Needed at least: {wish.minimum}. Wanted at most: {wish.maximum}. "
-        f"Available candidates: {len(counted) + len(fresh)}."
-        + _spoken(rejection for peer, rejection in rejected.items() if peer not in counted)
+        f"Available candidates: {len(counted) + len(fresh)}." + (f" Not candidates: {told}." if told else "")
     )
 
 
-def _spoken(rejections: Iterable[tuple[str, str]]) -> str:
-    """The peers that are no candidates, by reason, those that share one together; (name, reason)."""
+def spoken(rejections: Iterable[tuple[str, str]]) -> str:
+    """Peers that cannot be taken, (name, reason), for people: those that share a reason together."""
     groups = [
         (reason, [name for name, _ in group])
         for reason, group in groupby(sorted(rejections, key=lambda one: (one[1], one[0])), lambda one: one[1])
     ]
-    if not groups:
-        return ""
     groups.sort(key=lambda group: -len(group[1]))
     texts = [f"{_listed(names)} ({reason})" for reason, names in groups[:NAMED]]
     if more := sum(len(names) for _, names in groups[NAMED:]):
         texts.append(f"{more} more for other reasons")
-    return f" Not candidates: {'; '.join(texts)}."
+    return "; ".join(texts)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -175,6 +175,17 @@ class Landscape:
                 found[place.peer] = (place.name, reason)
         return found
 
+    def shortages(self, peers: Iterable[PeerId], now: float, *, size: int = 0) -> dict[PeerId, tuple[str, str]]:
+        """Which of these peers have no room, with name and reason, whatever else may be said of them. size: bytes that
+        must fit; when it is unknown (0), estimates of what they were promised close nobody.
+        """
+        found = {}
+        for place in filter(None, map(self._places.get, peers)):
+            free = place.metrics.get("freespace")
+            if (size or (free is not None and not free.valid)) and (reason := self._shortage(place, now, size)):
+                found[place.peer] = (place.name, reason)
+        return found
+
     def room(self, peer: PeerId, now: float) -> int | None:
         """Bytes that the peer has left, net of reserve and promises (negative: too much is promised); None when its
         free space is not known.

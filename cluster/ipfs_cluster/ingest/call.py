@@ -8,13 +8,14 @@ whatever ends the call early knows what to let go of.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.cid import text as cid_text
-from ipfs_cluster.errors import ClusterError, NodeError, NodeUnreachable
+from ipfs_cluster.errors import ClusterError, NodeError, NodeFull, NodeUnreachable, node_error
 from ipfs_cluster.ingest.commit import RootCommit
 from ipfs_cluster.ingest.feed import Feed, TeeSettings
 from ipfs_cluster.ingest.model import IngestRefused, Line, Proof, Upload
@@ -248,7 +249,7 @@ class IngestCall:
                 self._changed.set()
             if message := response.trailers.get("x-stream-error"):
                 await self._probe(feed)
-                raise NodeError(message)
+                raise node_error(message)
             reader.finish()
 
     async def _ask(self, feed: Feed) -> None:
@@ -287,6 +288,10 @@ class IngestCall:
         self._changed.set()
 
     def _lost(self, feed: Feed, error: Exception) -> None:
+        if isinstance(error, IngestRefused) and isinstance(refusal := node_error(_text_of(error)), NodeFull):
+            feed.peer.full(str(refusal))
+        elif isinstance(error, NodeFull):
+            feed.peer.full(str(error))
         if feed.primary:
             if feed.outlet.dropped and isinstance(error, NodeUnreachable):
                 error = NodeUnreachable(feed.outlet.dropped)
@@ -363,6 +368,10 @@ class IngestCall:
 
 
 def _text_of(error: Exception) -> str:
-    if isinstance(error, IngestRefused):
-        return error.body.decode("utf-8", "replace").strip()
-    return str(error)
+    if not isinstance(error, IngestRefused):
+        return str(error)
+    text = error.body.decode("utf-8", "replace").strip()
+    try:
+        return str(json.loads(text)["Message"])
+    except (ValueError, KeyError, TypeError):
+        return text

@@ -10,7 +10,7 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ipfs_cluster.errors import ClusterError, NodeError
+from ipfs_cluster.errors import ClusterError, NodeError, NotEnoughSpace
 from ipfs_cluster.ingest.call import IngestCall
 from ipfs_cluster.ingest.commit import OWNER_PREFIX, RootCommit
 from ipfs_cluster.ingest.feed import Feed, TeeSettings
@@ -75,7 +75,7 @@ class Ingest:
     @asynccontextmanager
     async def add(self, upload: Upload) -> AsyncIterator[IngestCall]:
         """Send a body to all nodes that are to hold it. Leaving the block early breaks everything off and releases
-        what the nodes had pinned. Raises NotEnoughPeers before a byte has been sent.
+        what the nodes had pinned. Raises NotEnoughPeers and NotEnoughSpace before a byte has been sent.
         """
         settings = self._settings
         chosen = self._choose(upload)
@@ -83,6 +83,7 @@ class Ingest:
             await body.settle()
             feeds = await self._feeds(upload, chosen)
             with ExitStack() as uploads:
+                uploads.enter_context(self._pins.landscape.hold([feed.peer.id for feed in feeds], upload.size))
                 strangers = {
                     feed.peer.id: uploads.enter_context(feed.peer.tracker.strangers.upload()) for feed in feeds
                 }
@@ -99,8 +100,12 @@ class Ingest:
     def _choose(self, upload: Upload) -> list[LocalPeer]:
         """The peers to send to, the primary first: the home node where it is one of them."""
         if upload.home_only:
+            if why := self._home.state.room.why:
+                raise NotEnoughSpace(f"not enough space: {self._home.name} ({why})")
             return [self._home]
-        chosen = [self._peers[peer] for peer in upload_peers(upload.options, self._pins.around())]
+        all_needed = not self._pins.answered_at_once(upload.wait)
+        peers = upload_peers(upload.options, self._pins.around(), upload.size, all_needed=all_needed)
+        chosen = [self._peers[peer] for peer in peers]
         if not chosen:
             raise NodeError("no node of the cluster can be reached")
         # A node whose collection waits or runs would keep the others waiting; its copy can come later.

@@ -67,7 +67,8 @@ class Upload:
 
     command: "add", "dag/import", "block/put", "dag/put". query: for the primary, replica_query: for the others, both
     normalised: they pin, they answer JSON, they report every root. home_only: the content is tied to the home node's
-    own files, so nobody else can be sent it. headers: of the request, those that the nodes need.
+    own files, so nobody else can be sent it. headers: of the request, those that the nodes need. size: bytes of the
+    body, which is about what the nodes will need; 0 when it is not known.
     """
 
     command: str
@@ -79,6 +80,7 @@ class Upload:
     options: PinOptions
     wait: Wait | None = None
     home_only: bool = False
+    size: int = 0
 
 
 class IngestRefused(Exception):

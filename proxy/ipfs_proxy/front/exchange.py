@@ -44,6 +44,12 @@ class Request:
         """Who asks, empty when it does not say."""
         return self.headers.get("user-agent", "")
 
+    @property
+    def length(self) -> int:
+        """Bytes of the body; 0 also when that is not known beforehand, as with chunks."""
+        text = "" if "transfer-encoding" in self.headers else self.headers.get("content-length", "")
+        return int(text) if text.isdecimal() else 0
+
 
 class Reply(Protocol):
     """The response writer of one exchange. Heads are Kubo's exactly.

@@ -111,6 +111,7 @@ class Adding:
                 pin_options(self._params.extra, name, PinMode.RECURSIVE),
                 wait_option(self._params.extra),
                 home_only,
+                self._request.length,
             )
             await self._relay(upload, render)
         except IngestRefused as refusal:
