@@ -9,8 +9,8 @@ from ipfs_cluster.cid import Cid
 from ipfs_cluster.model import WANTS_UNPIN, PeerId, Priority, Work
 from ipfs_cluster.ports import Store
 
-AHEAD = 100
-"""Rows read at once, unless removals are among them."""
+AHEAD = 128
+"""The most rows read at once; fewer while they keep being forgotten, and no more than are started with removals."""
 
 
 class Ahead:
@@ -21,10 +21,14 @@ class Ahead:
         self._store = store
         self._places = places
         self._rows: list[Work] = []
+        self._size = AHEAD
         self._writes = 0
+        self._read_at = -1
 
     def forget(self) -> None:
         """What was read may not be what comes next any more."""
+        if self._rows:
+            self._size = max(self._size // 2, 1)
         self._rows.clear()
         self._writes += 1
 
@@ -42,8 +46,10 @@ class Ahead:
         if self._rows:
             works, self._rows = self._rows[:free], self._rows[free:]
             return works, True
-        writes = self._writes
-        limit = max(free, AHEAD)
+        if self._read_at == self._writes:
+            self._size = min(2 * self._size, AHEAD)
+        writes = self._read_at = self._writes
+        limit = max(free, self._size)
         works = await self._store.due(self._peer, now, limit, frozenset(running))
         more = len(works) >= limit
         if any(work.priority >= Priority.REMOVAL for work in works):
