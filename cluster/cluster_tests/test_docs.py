@@ -26,6 +26,7 @@ KINDS: dict[Callable[[object], object], str] = {
     values.positive: "integer > 0",
     values.addresses: "addresses",
     values.strings: "strings",
+    values.metric_names: "strings",
     values.mapping: "map of strings",
     nodes: "nodes",
     values.natural: "integer ≥ 0",

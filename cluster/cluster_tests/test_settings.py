@@ -71,6 +71,15 @@ WRONG = [
     ("ipfs_connector", "nodes", [], "must be a list of nodes, at least one"),
     ("ipfs_connector", "nodes", "[", "Expecting value"),
     ("pin_tracker.stateless", "concurrent_pins", 0, "0: must be larger than 0"),
+    ("allocator.balanced", "allocate_by", [], "[]: must name at least one metric"),
+    (
+        "allocator.balanced",
+        "allocate_by",
+        ["tag:group", "freespce"],
+        "freespce is none of tag:NAME, freespace, reposize",
+    ),
+    ("allocator.balanced", "allocate_by", ["tag:"], "tag: is none of tag:NAME, freespace"),
+    ("allocator.balanced", "allocate_by", "tag:rack,freespace", '"tag:rack": no node has this tag'),
     ("informer.tags", "tags", {"region": 1}, '{"region": 1}: must be a map of strings'),
 ]
 
@@ -83,6 +92,19 @@ def test_a_wrong_value_is_named_with_key_value_and_reason(section: str, name: st
     problems = refused(document)
     assert problems[0].startswith(f"{section}.{name}: ")
     assert reason in problems[0]
+
+
+def test_allocation_goes_by_tags_that_some_node_has() -> None:
+    nodes = [{"name": name, "node_multiaddress": f"/ip4/127.0.0.1/tcp/{port}"} for name, port in (("a", 1), ("b", 2))]
+    by_rack = {"allocator": {"balanced": {"allocate_by": ["tag:rack", "freespace"]}}}
+    missing = 'allocator.balanced.allocate_by: "tag:rack": no node has this tag; '
+    assert refused({**by_rack, "ipfs_connector": {"nodes": nodes}})[0].startswith(missing)
+    nodes[1]["tags"] = {"rack": "1"}  # type: ignore[assignment]
+    settings, _ = parse({**by_rack, "ipfs_connector": {"nodes": nodes}}, {})
+    assert settings["allocator.balanced.allocate_by"] == ("tag:rack", "freespace")
+    elsewhere = {"informer": {"tags": {"tags": {"rack": "1"}}}}
+    assert parse({**by_rack, **elsewhere}, {})[0]["allocator.balanced.allocate_by"] == ("tag:rack", "freespace")
+    assert "tag:group" in refused(elsewhere)[0], "the default goes by it"
 
 
 def test_all_problems_are_told_at_once() -> None:

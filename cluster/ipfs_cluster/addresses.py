@@ -42,6 +42,16 @@ class Address:
         return f"/{kind}/{self.host}/tcp/{self.port}"
 
 
+def check_peer_address(text: str) -> None:
+    """Raise AddressError unless it is the multiaddr of a peer: one with /p2p/ and an ID."""
+    try:
+        protocols = Multiaddr(text).protocols()
+    except (MultiaddrError, ValueError) as error:
+        raise AddressError(f"not a multiaddr: {error}") from None
+    if all(protocol.name != "p2p" for protocol in protocols):
+        raise AddressError("has no /p2p/ID")
+
+
 def parse_address(text: str) -> Address:
     """Read "/ip4/127.0.0.1/tcp/9095", "/dns/host/tcp/5001/http", "/unix/run/ipfs.sock". Raises AddressError."""
     try:

@@ -65,15 +65,14 @@ class Pins:
         return Surroundings(tuple(self._peers), self._is_up, self.landscape, now, steady, self._defaults)
 
     def further_peers(
-        self, present: Collection[PeerId], number: int, *, leaving: Collection[PeerId] = (), size: int = 0
+        self, staying: Sequence[PeerId], leaving: Collection[PeerId], number: int, *, size: int = 0
     ) -> tuple[PeerId, ...]:
-        """Up to `number` peers for more copies of what is on `present`, the best first; none that is away, full or
-        being drained. They are promised the pin, so that the next call spreads. leaving: those of `present` whose
-        copies go, so that the new ones may take their place in the balance. size: bytes that must fit, 0 when unknown.
+        """Up to `number` peers for more copies of what is on `staying`, the best first; none that is away, full or
+        being drained. They are promised the pin, so that the next call spreads. leaving: peers whose copies are to go,
+        so that the new ones may take their place in the balance. size: bytes that must fit, 0 when unknown.
         """
         without = {peer: AWAY for peer in self._peers if not self._is_up(peer)}
         without.update(dict.fromkeys(leaving, "its copy is to go"))
-        staying = [peer for peer in present if peer not in leaving]
         found = self.landscape.grow(staying, number, self._clock.monotonic(), size=size, without=without)
         self.landscape.promise(found, size)
         return found

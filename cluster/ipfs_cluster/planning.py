@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 
+from ipfs_cluster.addresses import AddressError, check_peer_address
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.cid import text as cid_text
 from ipfs_cluster.core.allocate import Wish, allocate, reallocate, spoken
@@ -58,7 +59,7 @@ def merged(pin: Pin, options: PinOptions, around: Surroundings) -> Pin:
     mode = options.mode or pin.mode
     if pin.mode is PinMode.RECURSIVE and mode is PinMode.DIRECT:
         raise PinModeError(f"pin: {cid_text(pin.cid)} already pinned recursively")
-    _check_expiry(options, around)
+    _check(options, around)
     return replace(
         pin,
         mode=mode,
@@ -99,7 +100,7 @@ def plan_new(
     Raises NotEnoughPeers, InvalidArgument.
     """
     wish = _wish(None, options, around)
-    _check_expiry(options, around)
+    _check(options, around)
     pin = Pin(
         cid,
         options.mode or PinMode.RECURSIVE,
@@ -233,7 +234,12 @@ def _wish(pin: Pin | None, options: PinOptions, around: Surroundings) -> Wish:
     return Wish(*_factors(pin, options, around.defaults), preferred=options.user_allocations)
 
 
-def _check_expiry(options: PinOptions, around: Surroundings) -> None:
+def _check(options: PinOptions, around: Surroundings) -> None:
+    for origin in options.origins or ():
+        try:
+            check_peer_address(origin)
+        except AddressError as error:
+            raise InvalidArgument(f"parameter origins invalid: {origin}: {error}") from None
     if options.expire_at is not None and 0 < options.expire_at <= around.now:
         raise InvalidArgument("pin.ExpireAt set before current time")
 

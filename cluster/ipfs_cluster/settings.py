@@ -26,6 +26,8 @@ from ipfs_cluster.settings_values import (
     factor,
     header_value,
     mapping,
+    metric_names,
+    missing_tags,
     natural,
     positive,
     positive_duration,
@@ -174,7 +176,7 @@ KEYS = (
     Key("pin_tracker.stateless", "concurrent_pins", 10, positive),
     Key("pin_tracker.stateless", "priority_pin_max_age", 86400.0, positive_duration),
     Key("pin_tracker.stateless", "priority_pin_max_retries", 5, positive),
-    Key("allocator.balanced", "allocate_by", ("tag:group", "freespace"), strings),
+    Key("allocator.balanced", "allocate_by", ("tag:group", "freespace"), metric_names),
     Key("informer.disk", "metric_ttl", 30.0, positive_duration),
     Key("informer.disk", "metric_type", "freespace", choice("freespace", "reposize")),
     Key("informer.disk", "reserve", 10**9, size),
@@ -336,6 +338,9 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
             f"cluster.replication_factor_min: {low}: with replication_factor_max {high}: "
             "both must be -1, or both positive and min not larger than max"
         )
+    common = values["informer.tags.tags"]
+    tags = [node.tags or common for node in values["ipfs_connector.nodes"]] or [common]
+    problems += missing_tags(values["allocator.balanced.allocate_by"], tags)
     for key, door in (("api.ipfsproxy", "listen_multiaddress"), ("api.restapi", "http_listen_multiaddress")):
         problems += [
             f"{key}.{door}: {json.dumps(address)}: listens beyond this machine without credentials; "

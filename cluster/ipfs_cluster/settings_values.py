@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ipfs_cluster.addresses import AddressError, parse_address
 from ipfs_cluster.sizes import parse_size
 
+TAG = "tag:"
+SCALES = ("freespace", "reposize", "numpin", "pinqueue")
+"""What every peer measures and peers can be ordered by."""
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)")
 _UNIT = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -104,6 +107,28 @@ def strings(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ValueError("must be a string or a list of strings")
     return tuple(value)
+
+
+def metric_names(value: object) -> tuple[str, ...]:
+    """Names of metrics that allocation can go by."""
+    found = strings(value)
+    if not found:
+        raise ValueError("must name at least one metric")
+    for name in found:
+        if name == TAG or not (name in SCALES or name.startswith(TAG)):
+            raise ValueError(f"{name} is none of {TAG}NAME, {', '.join(SCALES)}")
+    return found
+
+
+def missing_tags(allocate_by: Iterable[str], nodes: Iterable[Iterable[tuple[str, str]]]) -> list[str]:
+    """What is wrong with going by a tag that no node has: nothing could be allocated to anybody. nodes: their tags."""
+    known = {TAG + name for tags in nodes for name, _ in tags}
+    return [
+        f'allocator.balanced.allocate_by: "{name}": no node has this tag; '
+        "give the nodes one (informer.tags.tags, or tags of a node), or leave it out"
+        for name in allocate_by
+        if name.startswith(TAG) and name not in known
+    ]
 
 
 def addresses(value: object) -> tuple[str, ...]:

@@ -8,13 +8,16 @@ import pytest
 
 from cluster_tests.engine.conftest import World, cid, until
 from ipfs_cluster import Wait
+from ipfs_cluster import cid as cids
 from ipfs_cluster.attempt import ORIGINS, PinMethod, TrackerSettings
 from ipfs_cluster.errors import NodeUnreachable, PinFailed
 from ipfs_cluster.model import PinMode, PinOptions, TrackerStatus
 from ipfs_cluster.testing.fake_node import FakeNode
 
 NONE = PinOptions()
-ORIGIN = "/ip4/192.0.2.1/tcp/4001/p2p/origin"
+STRANGERS = tuple(cids.text(cids.from_bytes(b"\x12\x20" + bytes([n] * 32))) for n in range(ORIGINS + 5))
+"""IDs of nodes outside."""
+ORIGIN = f"/ip4/192.0.2.1/tcp/4001/p2p/{STRANGERS[0]}"
 
 
 # --- direct and recursive ---
@@ -117,11 +120,11 @@ async def test_by_refs_a_dag_is_fetched_before_it_is_pinned(world: World) -> Non
 async def test_origins_are_connected_to(world: World) -> None:
     cluster = await world.start()
     before = [node.calls["swarm/connect"] for node in world.nodes]
-    many = tuple(f"{ORIGIN}{n}" for n in range(ORIGINS + 5))
+    many = tuple(f"/ip4/192.0.2.1/tcp/4001/p2p/{stranger}" for stranger in STRANGERS)
     await cluster.pin([(cid(1000), PinOptions(origins=many))], wait=Wait.ACCEPTED)
     for node, calls in zip(world.nodes, before, strict=True):
         await until(lambda: node.calls["swarm/connect"] - calls == ORIGINS, "it was connected to each")  # noqa: B023
-        assert {f"origin{n}" for n in range(ORIGINS)} <= node.connected
+        assert set(STRANGERS[:ORIGINS]) <= node.connected
 
 
 async def test_an_origin_that_does_not_answer_delays_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

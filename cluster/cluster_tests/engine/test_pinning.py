@@ -10,7 +10,7 @@ import pytest
 
 from cluster_tests.engine.conftest import RECURSIVE, World, cid, until
 from ipfs_cluster import Wait
-from ipfs_cluster.errors import NotEnoughPeers, NotPinned, PinFailed, PinModeError, StoreUnavailable
+from ipfs_cluster.errors import InvalidArgument, NotEnoughPeers, NotPinned, PinFailed, PinModeError, StoreUnavailable
 from ipfs_cluster.model import NodePin, PeerId, PinMode, PinOptions, TrackerStatus
 from ipfs_cluster.ports import PutPin, RemovePin, Write
 from ipfs_cluster.removal import RemovalWatch
@@ -413,3 +413,27 @@ async def test_what_was_removed_before_its_turn_came_is_not_unpinned(world: Worl
             node.hold[cid(number)].set()
     await world.quiet()
     assert world.holders(cid(30)) == [1]
+
+
+PEER_ID = "12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X"
+
+
+@pytest.mark.parametrize(
+    ("origin", "reason"),
+    [
+        ("somewhere", "not a multiaddr"),
+        ("/ip4/1.2.3.4/tcp/4001", "has no /p2p/ID"),
+        ("/ip4/1.2.3/tcp/4001/p2p/" + PEER_ID, "not a multiaddr"),
+        ("/dns4/example.net/tcp/4001/p2p/nobody", "not a multiaddr"),
+    ],
+)
+async def test_a_malformed_origin_is_refused_and_nothing_is_written(world: World, origin: str, reason: str) -> None:
+    cluster = await world.start()
+    good = f"/ip4/1.2.3.4/udp/4001/quic-v1/p2p/{PEER_ID}"
+    with pytest.raises(InvalidArgument, match=f"parameter origins invalid: {origin}: {reason}"):
+        await cluster.pin([(cid(1), PinOptions(origins=(good, origin)))])
+    assert await cluster.count() == 0
+    (pin,) = (await cluster.pin([(cid(1), PinOptions(origins=(good,)))])).pins
+    assert pin.origins == (good,)
+    with pytest.raises(InvalidArgument, match="origins"):
+        await cluster.pin([(cid(1), PinOptions(origins=(origin,)))])
