@@ -441,8 +441,9 @@ class QueueFigures:
 
 @dataclass(frozen=True, slots=True)
 class StoreFigures:
-    """How much a store holds. foreign, orphans: records of each peer that has any. file, log: bytes on disk, of the
-    data and of what waits to be moved there; 0 where there is no such thing.
+    """How much a store holds. foreign, orphans: records of each peer that has any. short, surplus: pins that a PinQuery
+    for these finds. file, log: bytes on disk, of the data and of what waits to be moved there; 0 where there is no such
+    thing.
     """
 
     pins: int
@@ -450,6 +451,8 @@ class StoreFigures:
     queues: Mapping[tuple[PeerId, TrackerStatus], QueueFigures]
     foreign: Mapping[PeerId, int]
     orphans: Mapping[PeerId, int]
+    short: int = 0
+    surplus: int = 0
     file: int = 0
     log: int = 0
 

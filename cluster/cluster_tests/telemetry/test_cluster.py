@@ -17,11 +17,14 @@ async def test_pins_and_what_becomes_of_them(scraper: Scraper) -> None:
     for number in range(3):
         await (await cluster.pin([(cid(number), PinOptions())])).wait()
     await cluster.unpin([(cid(0), True)])
+    await (await cluster.pin([(cid(4), PinOptions(replication_min=1, replication_max=5))])).wait()
     found = await scraper.scrape()
-    assert found["ipfscluster_pins"] == 2
-    assert found['ipfscluster_pins_accepted_total{by="pin"}'] == 3
+    assert found["ipfscluster_pins"] == 3
+    assert found['ipfscluster_pins_accepted_total{by="pin"}'] == 4
     assert found['ipfscluster_pins_removed_total{by="request"}'] == 1
     assert found["ipfscluster_pins_awaited"] == 0
+    assert found['ipfscluster_pins_off_factor{which="short"}'] == 1
+    assert found['ipfscluster_pins_off_factor{which="surplus"}'] == 0
     assert found["ipfscluster_store_revision"] > 4
     assert found["ipfscluster_store_commit_seconds_count"] > 4
     assert found["ipfscluster_store_figures_age_seconds"] == 0

@@ -247,7 +247,11 @@ class MemoryStore:
         foreign, orphans = (
             {peer: number for (peer, kind), number in strangers.items() if kind is orphan} for orphan in (False, True)
         )
-        return StoreFigures(len(state.entries), state.revision, queues, foreign, orphans)
+        short, surplus = (
+            sum(_matches(state, query, pin) for pin in state.entries.values())
+            for query in (PinQuery(short=True), PinQuery(surplus=True))
+        )
+        return StoreFigures(len(state.entries), state.revision, queues, foreign, orphans, short, surplus)
 
     # --- claims, pending, peers, foreign ---
 

@@ -94,7 +94,19 @@ def _bytes(part: StorePart) -> Readings:
     return () if figures is None else ((("data",), figures.file), (("log",), figures.log))
 
 
+def _copies_missing(part: StorePart) -> Readings:
+    figures = part.cache.latest
+    return () if figures is None else ((("short",), figures.short), (("surplus",), figures.surplus))
+
+
 STORE: tuple[Meter[StorePart], ...] = (
+    Meter(
+        "ipfscluster_pins_off_factor",
+        Kind.GAUGE,
+        "Pins allocated to fewer (short) or more (surplus) peers than their replication_factor_max.",
+        ("which",),
+        _copies_missing,
+    ),
     Meter("ipfscluster_store_revision", Kind.GAUGE, "Number of the last commit.", (), _revision),
     Meter(
         "ipfscluster_store_bytes",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ipfs_cluster.errors import Conflict
 from ipfs_cluster.model import TrackerStatus
 from ipfs_cluster.ports import FinishWork, PutPending, PutPin, QueueFigures, RecordForeign, RemovePin, Store
 from ipfs_cluster.testing.fake_clock import FakeClock
-from ipfs_cluster.testing.store_values import ALICE, BOB, cid, fail, node_pin, pin, put, the_row
+from ipfs_cluster.testing.store_values import ALICE, BOB, CAROL, cid, fail, node_pin, pin, put, the_row
 
 PIN_QUEUED = TrackerStatus.PIN_QUEUED
 PIN_ERROR = TrackerStatus.PIN_ERROR
@@ -49,6 +51,14 @@ class FiguresContract:
         done = await the_row(store, ALICE, 1)
         await store.commit([FinishWork(ALICE, done.cid, done.generation)])
         assert (await store.figures()).queues[ALICE, PIN_QUEUED] == QueueFigures(1, first + 10)
+
+    async def test_pins_with_too_few_and_too_many_copies_are_counted(self, store: Store) -> None:
+        two = replace(pin(1, ALICE, BOB), replication_min=1)
+        short = replace(two, cid=cid(2), allocations=(ALICE,))
+        surplus = [replace(two, cid=cid(number), allocations=(ALICE, BOB, CAROL)) for number in (3, 4)]
+        await put(store, two, short, *surplus, pin(5))
+        figures = await store.figures()
+        assert (figures.short, figures.surplus) == (1, 2)
 
     async def test_foreign_pins_and_orphans_are_told_apart(self, store: Store) -> None:
         await store.commit([RecordForeign(ALICE, (node_pin(1), node_pin(2)))])

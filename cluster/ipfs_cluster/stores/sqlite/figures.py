@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ipfs_cluster.ports import QueueFigures, StoreFigures
 from ipfs_cluster.stores.sqlite.codec import STATUSES, PeerNumbers
+from ipfs_cluster.stores.sqlite.queries import SHORT, SURPLUS
 from ipfs_cluster.stores.sqlite.reads import moment
 
 
@@ -17,6 +18,10 @@ def figures(connection: sqlite3.Connection, peers: PeerNumbers, path: Path) -> S
         (pins,) = run("SELECT count(*) FROM pins WHERE visible").fetchone()
         (revision,) = run("SELECT revision FROM state").fetchone()
         queues = run("SELECT peer, status, count(*), min(since) FROM work GROUP BY peer, status").fetchall()
+        (short,) = run(f"SELECT count(*) FROM pins p INDEXED BY pins_short WHERE p.visible AND {SHORT}").fetchone()
+        (surplus,) = run(
+            f"SELECT count(*) FROM pins p INDEXED BY pins_surplus WHERE p.visible AND {SURPLUS}"
+        ).fetchone()
         foreign = run("SELECT peer, orphan, count(*) FROM foreign_pins GROUP BY peer, orphan").fetchall()
     return StoreFigures(
         pins,
@@ -24,6 +29,8 @@ def figures(connection: sqlite3.Connection, peers: PeerNumbers, path: Path) -> S
         {(peers.peer(peer), STATUSES[status]): QueueFigures(rows, oldest) for peer, status, rows, oldest in queues},
         {peers.peer(peer): number for peer, orphan, number in foreign if not orphan},
         {peers.peer(peer): number for peer, orphan, number in foreign if orphan},
+        short,
+        surplus,
         _size(path),
         _size(path.with_name(path.name + "-wal")),
     )

@@ -30,8 +30,8 @@ FEW = 20_000
 """Candidates up to which an index is used for each page: to look them all up and sort them takes some 20 ms, about as
 long as the pass takes for a page when that many of a million match."""
 
-_SHORT = f"p.type <> {META} AND p.allocations <> '' AND p.replication_max > length(p.allocations)"
-_SURPLUS = f"p.type <> {META} AND p.replication_max > 0 AND p.replication_max < length(p.allocations)"
+SHORT = f"p.type <> {META} AND p.allocations <> '' AND p.replication_max > length(p.allocations)"
+SURPLUS = f"p.type <> {META} AND p.replication_max > 0 AND p.replication_max < length(p.allocations)"
 _TROUBLE = {TrackerStatus.PIN_ERROR, TrackerStatus.UNEXPECTEDLY_UNPINNED, TrackerStatus.UNPIN_ERROR}
 
 
@@ -75,9 +75,9 @@ def _clauses(query: PinQuery, peers: PeerNumbers) -> Iterator[Clause]:
     if query.allocated is not None:
         yield Clause("instr(p.allocations, ?)", (peers.character(query.allocated),))
     if query.short:
-        yield Clause(_SHORT)
+        yield Clause(SHORT)
     if query.surplus:
-        yield Clause(_SURPLUS)
+        yield Clause(SURPLUS)
     for pair in query.metadata:
         sql = "EXISTS (SELECT 1 FROM metadata m WHERE m.pair = ? AND m.pin = p.id)"
         yield Clause(sql, (pair_digest(*pair),))
@@ -119,9 +119,9 @@ def _indexes(query: PinQuery, peers: PeerNumbers, names: Names | None) -> Iterat
     for pair in query.metadata:
         yield Clause("SELECT pin FROM metadata WHERE pair = ?", (pair_digest(*pair),))
     if query.short:
-        yield Clause(f"SELECT p.id FROM pins p INDEXED BY pins_short WHERE p.visible AND {_SHORT}")
+        yield Clause(f"SELECT p.id FROM pins p INDEXED BY pins_short WHERE p.visible AND {SHORT}")
     if query.surplus:
-        yield Clause(f"SELECT p.id FROM pins p INDEXED BY pins_surplus WHERE p.visible AND {_SURPLUS}")
+        yield Clause(f"SELECT p.id FROM pins p INDEXED BY pins_surplus WHERE p.visible AND {SURPLUS}")
     if query.statuses is not None:
         row = _row(query, peers)
         if query.statuses <= _TROUBLE:
