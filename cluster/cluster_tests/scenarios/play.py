@@ -28,6 +28,8 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 CIDS = {letter: numbered(number) for number, letter in enumerate(LETTERS)}
 NAMES = {cid: letter for letter, cid in CIDS.items()}
 HOUR = 3600.0
+SOON = 30.0
+"""Seconds in which everything that waits for no retry is done."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,13 @@ class Play:
         await self.sim.settle()
 
     async def rest(self) -> None:
-        """Long enough for every retry, and for every node to be compared once more."""
-        await self.sim.advance(3 * 720.0)
+        """Long enough for the next attempts, while every node is compared once more."""
+        assert self.sim.cluster is not None
+        retries = [work.next_retry async for page in self.sim.store.works() for work in page]
+        await self.sim.advance(max(max(retries, default=0.0) - self.sim.clock.time(), 0.0) + SOON)
+        for peer in self.sim.cluster.peers_by_id.values():
+            await self.sim.ask(peer.reconcile_now())
+        await self.sim.advance(1.0)
 
     async def problems(self, *, healed: bool) -> list[str]:
         """What is wrong now."""
@@ -446,7 +453,7 @@ class Body:
 
     def send(self, roots: list[Cid]) -> None:
         for root in roots:
-            self._queue.put_nowait(cid_text(root).encode() + b"\n" + b"\n" * 200_000)
+            self._queue.put_nowait(cid_text(root).encode() + b"\n" + b"\n" * 70_000)
 
     def end(self) -> None:
         self._queue.put_nowait(None)
