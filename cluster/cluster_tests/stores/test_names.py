@@ -15,6 +15,7 @@ from ipfs_cluster.ports import PinQuery, PutPin, RemovePin
 from ipfs_cluster.stores.memory import MemoryStore
 from ipfs_cluster.stores.sqlite import SqliteStore, queries
 from ipfs_cluster.stores.sqlite import names as names_module
+from ipfs_cluster.stores.sqlite.scan import TemporaryFile
 from ipfs_cluster.testing.fake_clock import FakeClock
 from ipfs_cluster.testing.store_contract import StoreContract
 from ipfs_cluster.testing.store_values import cid, flat, pin, put
@@ -123,6 +124,29 @@ async def test_few_are_found_by_the_index(searched: SqliteStore, monkeypatch: py
     # Many are met by reading: the index that has too many candidates is not asked again.
     monkeypatch.setattr(queries, "FEW", 9)
     assert await searched.count(PinQuery(name="up-05")) == 10
+
+
+async def test_a_slice_costs_the_same_wherever_it_is_in_one_large_commit(
+    path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SqliteStore(path, clock)
+    await store.open()
+    await put(store, *(pin(n, name=f"backup-{n:04}") for n in range(3000)))
+    await store.close()
+    monkeypatch.setattr(names_module, "SLICE", 100)
+    connection = TemporaryFile(path).attached()
+    index, steps = names_module.NameIndex(), [0]
+    index.advance(connection)
+
+    def step() -> None:
+        steps[-1] += 1
+
+    connection.set_progress_handler(step, 10)
+    while index.advance(connection):
+        steps.append(0)
+    connection.close()
+    assert len(steps) > 20
+    assert 0 < max(steps[-5:-1]) < 1.5 * min(steps[1:5])
 
 
 async def test_no_index_of_few_names(path: Path, clock: FakeClock) -> None:

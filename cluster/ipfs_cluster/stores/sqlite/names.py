@@ -39,10 +39,19 @@ _CREATE = (
 )
 # FTS5 reads a name up to its first NUL.
 _CREATE_ODD = "CREATE TABLE tmp.odd (id INTEGER PRIMARY KEY)"
-_END = "SELECT revision, id FROM pins WHERE visible AND (revision, id) > (?, ?) ORDER BY revision, id LIMIT 1 OFFSET ?"
-_SLICE = "FROM pins WHERE visible AND name <> '' AND (revision, id) > (?, ?) AND (revision, id) <= (?, ?)"
-_ADD = f"INSERT INTO tmp.names (rowid, name) SELECT id, '{_BEGIN}' || name {_SLICE} ORDER BY id"
-_ADD_ODD = f"INSERT OR IGNORE INTO tmp.odd SELECT id {_SLICE} AND instr(name, char(0))"
+_CREATE_SLICE = "CREATE TABLE tmp.slice (revision INTEGER, id INTEGER)"
+# In two steps, as SQLite seeks `(revision, id) > (…)` by the revision alone, and one may have a million entries.
+_TAKE = (
+    "INSERT INTO tmp.slice "
+    "SELECT * FROM (SELECT revision, id FROM pins WHERE visible AND revision = :revision AND id > :id "
+    "ORDER BY id LIMIT :most) UNION ALL "
+    "SELECT * FROM (SELECT revision, id FROM pins WHERE visible AND revision > :revision "
+    "ORDER BY revision, id LIMIT :most) LIMIT :most"
+)
+_LAST = "SELECT revision, id FROM tmp.slice ORDER BY revision DESC, id DESC LIMIT 1"
+_OF_SLICE = "FROM tmp.slice s JOIN pins p ON p.id = s.id WHERE p.name <> ''"
+_ADD = f"INSERT INTO tmp.names (rowid, name) SELECT p.id, '{_BEGIN}' || p.name {_OF_SLICE} ORDER BY p.id"
+_ADD_ODD = f"INSERT OR IGNORE INTO tmp.odd SELECT p.id {_OF_SLICE} AND instr(p.name, char(0))"
 
 
 class NameIndex:
@@ -54,19 +63,21 @@ class NameIndex:
 
     def advance(self, connection: sqlite3.Connection) -> bool:
         """Add some names; True when there may be more."""
+        run = connection.execute
         if self.covered < 0 and self._reached == (0, 0):
-            connection.execute(_CREATE)
-            connection.execute(_CREATE_ODD)
+            for statement in (_CREATE, _CREATE_ODD, _CREATE_SLICE):
+                run(statement)
         with moment(connection):
-            end = connection.execute(_END, (*self._reached, SLICE - 1)).fetchone()
-            (revision,) = connection.execute("SELECT revision FROM state").fetchone()
-            until = end or (revision, 2**63 - 1)
-            connection.execute(_ADD, (*self._reached, *until))
-            connection.execute(_ADD_ODD, (*self._reached, *until))
-        self._reached = until
-        if end is None:
+            (revision,) = run("SELECT revision FROM state").fetchone()
+            run("DELETE FROM tmp.slice")
+            reached = {"revision": self._reached[0], "id": self._reached[1], "most": SLICE}
+            more = run(_TAKE, reached).rowcount == SLICE
+            run(_ADD)
+            run(_ADD_ODD)
+            self._reached = run(_LAST).fetchone() or self._reached
+        if not more:
             self.covered = revision
-        return end is not None
+        return more
 
     def candidates(self, query: PinQuery) -> Clause | None:
         """Ids, among them all whose name is asked for."""
