@@ -157,6 +157,10 @@ def unit_of(name: str) -> str:
     return "pins/s" if name.startswith("commits") else "s"
 
 
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
 def child(part: str, path: Path, count: int) -> Figures:
     """A part of this module, in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.growth", part, str(path), str(count)]
@@ -181,7 +185,7 @@ def main() -> None:
             print(count, json.dumps(found[-1]), file=sys.stderr)
     small, large = found
     rows = [
-        Row(f"{name}, {sizes[1]:,} pins", f"{sizes[0]:,} pins: {small[name]:,.3g}", large[name], unit_of(name))
+        Row(f"{name}, {sizes[1]:,} pins", f"{sizes[0]:,} pins: {_shown(small[name])}", large[name], unit_of(name))
         for name in small
     ]
     report("benchmarks.growth", __doc__, rows, options)
