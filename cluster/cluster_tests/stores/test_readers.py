@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 
 from ipfs_cluster.ports import PinQuery, RecordForeign
-from ipfs_cluster.stores.sqlite import SqliteStore, schema
+from ipfs_cluster.stores.sqlite import SqliteStore, log, schema
 from ipfs_cluster.testing.fake_clock import FakeClock
 from ipfs_cluster.testing.store_values import ALICE, cid, flat, known, node_pin, pin, put
 
@@ -73,6 +75,35 @@ async def test_a_transaction_held_open_does(store: SqliteStore, path: Path) -> N
     for turn in range(3):
         await put(store, *(pin(n, name=f"turn {turn}") for n in range(0, COUNT, 2)))
     assert log.stat().st_size < sizes[-1]
+
+
+async def test_readers_that_follow_upon_each_other_do_not_either(
+    store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of two transactions is always open; each goes on for some twenty milliseconds after the next began."""
+    monkeypatch.setattr(log, "PATIENCE", 2.0)
+    ended = threading.Event()
+
+    def read() -> None:
+        held: sqlite3.Connection | None = None
+        while not ended.wait(0.02):
+            following = sqlite3.connect(path, isolation_level=None)
+            following.execute("BEGIN")
+            following.execute("SELECT * FROM pins LIMIT 1").fetchall()
+            if held is not None:
+                held.close()
+            held = following
+        if held is not None:
+            held.close()
+
+    reading = asyncio.create_task(asyncio.to_thread(read))  # noqa: TID251 - awaited below
+    sizes = []
+    for turn in range(24):
+        await put(store, *(pin(n, name=f"turn {turn}, name {n}") for n in range(0, COUNT, 2)))
+        sizes.append(path.with_name(path.name + "-wal").stat().st_size)
+    ended.set()
+    await reading
+    assert max(sizes) < 8 * PAGES * 4096
 
 
 async def test_an_abandoned_listing_holds_nothing(store: SqliteStore, path: Path) -> None:

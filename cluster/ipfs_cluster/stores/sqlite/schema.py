@@ -13,6 +13,8 @@ APPLICATION_ID = 0x49504350
 
 CHECKPOINT_PAGES = 4000
 """WAL pages (16 MB) before a commit copies them into the file: random keys then share many of the page writes."""
+PAGE_BYTES = 4096
+"""SQLite's default."""
 WRITER_CACHE_KIB = 48 * 1024
 READER_CACHE_KIB = 4 * 1024
 PATIENCE = 5.0
@@ -188,7 +190,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     if journal != "wal":
         raise StoreUnusable(f"{path}: the file system does not support SQLite's write-ahead log (a network share?)")
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-    connection.execute(f"PRAGMA journal_size_limit = {CHECKPOINT_PAGES * 4096 * 2}")
+    connection.execute(f"PRAGMA journal_size_limit = {CHECKPOINT_PAGES * PAGE_BYTES * 2}")
     if fresh:
         create(connection)
 

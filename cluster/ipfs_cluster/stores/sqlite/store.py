@@ -30,6 +30,7 @@ from ipfs_cluster.stores.checks import REMOVALS_KEPT, check_writes
 from ipfs_cluster.stores.sqlite import listing, queries, reads, schema
 from ipfs_cluster.stores.sqlite.codec import PeerNumbers
 from ipfs_cluster.stores.sqlite.figures import figures
+from ipfs_cluster.stores.sqlite.log import Log
 from ipfs_cluster.stores.sqlite.mailbox import Mailbox
 from ipfs_cluster.stores.sqlite.names import SMALL, NameIndex, NameSearch
 from ipfs_cluster.stores.sqlite.scan import SqliteDistinct, SqliteScan, TemporaryFile, sweep
@@ -81,7 +82,7 @@ class _Open:
             self.lock.close()
             raise error if isinstance(error, StoreUnusable) else schema.unusable(path, error) from error
         self.names = NameSearch(path, self.readers, self.mailbox, names_from)
-        self.writer = Writer(connection, self.writes, self.mailbox, self._durable, counters)
+        self.writer = Writer(connection, self.writes, self.mailbox, self._durable, Log(connection, path), counters)
 
     def _durable(self) -> None:
         rows = self.writes.rows

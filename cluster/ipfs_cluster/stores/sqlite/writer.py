@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 from ipfs_cluster.counters import StoreCounters
 from ipfs_cluster.errors import ClusterError, Conflict, StoreUnavailable
+from ipfs_cluster.stores.sqlite.log import Log
 from ipfs_cluster.stores.sqlite.mailbox import Mailbox, Outcome
 from ipfs_cluster.stores.sqlite.schema import unavailable
 from ipfs_cluster.stores.sqlite.writes import Writes
@@ -57,6 +58,7 @@ class Writer:
         writes: Writes,
         mailbox: Mailbox,
         on_durable: Callable[[], None],
+        wal: Log,
         counters: StoreCounters,
     ) -> None:
         """on_durable: called on the writing thread when a group is on disk, before its callers hear."""
@@ -65,6 +67,7 @@ class Writer:
         self._writes = writes
         self._mailbox = mailbox
         self._on_durable = on_durable
+        self._wal = wal
         self._counters = counters
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="store writer", daemon=True)
@@ -111,10 +114,17 @@ class Writer:
                 group, ended = self._gather(first, size)
                 size = len(group)
                 self._mailbox.post(self._carry_out(group))
+                self._keep_log_small()
                 if ended:
                     return
         finally:
             self._connection.close()
+
+    def _keep_log_small(self) -> None:
+        try:
+            self._wal.keep_small()
+        except sqlite3.Error as error:
+            log.warning("the store's log cannot be shortened: %s", error)
 
     def _gather(self, first: Job, expected: int) -> tuple[list[Job], bool]:
         """The jobs of the next transaction, and whether the end was among what came."""
