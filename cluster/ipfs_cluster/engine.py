@@ -46,7 +46,7 @@ class EngineSettings:
     ingest: IngestSettings = IngestSettings()
     wait: Wait = Wait.MIN
     adopt: bool = True
-    mesh_interval: float = 300.0
+    mesh_interval: float = 60.0
 
 
 class Cluster:
@@ -85,7 +85,7 @@ class Cluster:
         await self._ingest.clean_up()
         async with asyncio.TaskGroup() as group:
             for peer in self.peers_by_id.values():
-                group.create_task(peer.first_check())
+                group.create_task(peer.first_check(self._tasks))
         await self._adopt_home()
         for peer in self.peers_by_id.values():
             peer.start(self._tasks)

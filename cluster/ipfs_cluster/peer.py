@@ -131,15 +131,17 @@ class LocalPeer:
         if self.on_record is not None:
             self.on_record(record)
 
-    async def first_check(self) -> None:
-        """Ping once, and if the node has never been surveyed, survey it before anything may be unpinned there."""
+    async def first_check(self, tasks: TaskSet) -> None:
+        """Ping once and begin watching: others may take long, and a measurement does not keep for ever. If the node has
+        never been surveyed, survey it before anything may be unpinned there.
+        """
         await self.monitor.check()
+        tasks.start(f"monitor {self.name}", self.monitor.run())
         if self.up and not self.record.surveyed:
             await self.reconcile_now()
 
     def start(self, tasks: TaskSet) -> None:
-        """Begin watching, working and comparing, until the task set is closed."""
-        tasks.start(f"monitor {self.name}", self.monitor.run())
+        """Begin working and comparing, until the task set is closed; after `first_check`."""
         tasks.start(f"repository size {self.name}", self.monitor.repo.run())
         tasks.start(f"tracker {self.name}", self.tracker.run())
         tasks.start(f"reconcile {self.name}", self._reconcile_forever())
@@ -225,6 +227,7 @@ class LocalPeer:
         self.comparisons.found.add(found)
         if found.missing or found.vanished:
             log.warning("peer %s: %d pins were missing on the node and are queued again", self.name, found.missing)
+            await self._announce_up(self)  # it may have been restarted between two pings, and know nobody any more
         self.surveyed.set()
         self.monitor.count_pins(found.held, 2 * self._settings.reconcile_interval)
         self.tracker.allow_unpin()

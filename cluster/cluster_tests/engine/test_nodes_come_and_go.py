@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
 from cluster_tests.engine.conftest import RECURSIVE, World, cid, until
 from ipfs_cluster import Wait
-from ipfs_cluster.model import ClaimKind, NodePin, PeerId, PinOptions, TrackerStatus
+from ipfs_cluster.model import ClaimKind, NodeInfo, NodePin, PeerId, PinOptions, TrackerStatus
 from ipfs_cluster.ports import PutClaim
 
 NONE = PinOptions()
@@ -116,6 +120,35 @@ async def test_all_nodes_get_connected_to_each_other(world: World) -> None:
     await until(
         lambda: world.nodes[0].connected == {"node1", "node2"} and world.nodes[1].connected == {"node2"}, "a full mesh"
     )
+
+
+async def test_a_node_that_lost_pins_is_connected_again(world: World) -> None:
+    cluster = await world.start()
+    await (await cluster.pin([(cid(1), NONE)], wait=Wait.ALL)).wait()
+    await until(lambda: world.nodes[0].connected == {"node1", "node2"}, "a full mesh")
+    world.nodes[0].connected.clear()  # it was restarted between two pings
+    world.nodes[0].pins_held.clear()
+    await world.peers[0].reconcile_now()
+    await until(lambda: world.nodes[0].connected == {"node1", "node2"}, "a full mesh again")
+
+
+async def test_measurements_are_kept_fresh_while_the_start_waits_for_another_node(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info, answers = world.nodes[2].info, asyncio.Event()
+
+    async def slow() -> NodeInfo:
+        await answers.wait()
+        return await info()
+
+    monkeypatch.setattr(world.nodes[2], "info", slow)
+    starting = asyncio.ensure_future(world.start(1, 1))  # noqa: TID251 - awaited below
+    for _ in range(3):
+        await until(lambda: world.clock.wakes_in(10.0), "the others are watched")
+        world.clock.advance(10.0)
+    answers.set()
+    (pin,) = (await (await starting).pin([(cid(1), NONE)], wait=Wait.ACCEPTED)).pins
+    assert len(pin.allocations) == 1
 
 
 async def test_a_pin_expires_when_its_time_has_come(world: World) -> None:
