@@ -89,6 +89,14 @@ def test_watch(api: responses.RequestsMock, capsys: pytest.CaptureFixture[str]) 
     assert shown[2:] == [f"REMOVED | {CID}", "PLACE | a.7"]
 
 
+def test_foreign(api: responses.RequestsMock, capsys: pytest.CaptureFixture[str]) -> None:
+    found = {"cid": CID, "peer": "12D3", "peername": "two", "kind": "orphan", "mode": "direct", "name": "left"}
+    api.get(f"{URL}/pins/foreign", body=lines(found))
+    assert main(["foreign", "--peer", "two"]) == 0
+    assert asked(api) == ["/pins/foreign?peer=two"]
+    assert capsys.readouterr().out == f"{CID} | two | ORPHAN | Direct | left\n"
+
+
 def test_pin_ls_of_one_in_json(api: responses.RequestsMock, capsys: pytest.CaptureFixture[str]) -> None:
     api.get(f"{URL}/allocations/{CID}", json=PIN)
     assert main(["--enc", "json", "pin", "ls", CID]) == 0

@@ -36,6 +36,9 @@ from ipfs_cluster.views import Views
 
 log = logging.getLogger(__name__)
 
+COMPARING = 2
+"""Peers that compare with their nodes at the same time."""
+
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
@@ -60,9 +63,9 @@ class Cluster:
         self._hub = Hub()
         self._tasks = TaskSet()
         self._mesh_due = asyncio.Event()
-        queues = Queues(store, clock)
+        queues, turns = Queues(store, clock), asyncio.Semaphore(COMPARING)
         self.peers_by_id = {
-            spec.id: LocalPeer(spec, store, clock, self._hub, settings.peer, queues, self._refuse, self._peer_up)
+            spec.id: LocalPeer(spec, store, clock, self._hub, settings.peer, queues, turns, self._refuse, self._peer_up)
             for spec in specs
         }
         (self.home,) = [peer for peer in self.peers_by_id.values() if peer.home]

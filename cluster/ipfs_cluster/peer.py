@@ -25,6 +25,10 @@ from ipfs_cluster.tracker import Tracker
 log = logging.getLogger(__name__)
 
 SYSTEM_OWNER = "system"
+SHARE = 20
+"""After a comparison a peer rests for at least so many times as long as it took."""
+RETRY = 60.0
+"""Seconds until one that broke off is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class PeerSpec:
 
 @dataclass(frozen=True, slots=True)
 class PeerSettings:
-    """reconcile_interval: seconds between full comparisons with the node."""
+    """reconcile_interval: seconds between full comparisons with the node, more when they take long."""
 
     tracker: TrackerSettings = TrackerSettings()
     monitor: MonitorSettings = MonitorSettings()
@@ -64,9 +68,11 @@ class LocalPeer:
         hub: Hub,
         settings: PeerSettings,
         queues: Queues,
+        turns: asyncio.Semaphore,
         refuse: Callable[[PeerId, NodeInfo], str],
         on_up: Callable[[LocalPeer], Awaitable[None]],
     ) -> None:
+        """turns: whoever compares takes one, so that not all peers of the service do at once."""
         self.id = spec.id
         self.name = spec.name
         self.home = spec.home
@@ -82,7 +88,9 @@ class LocalPeer:
         self._queues = queues
         self._refuse = refuse
         self._announce_up = on_up
+        self._turns = turns
         self._due = asyncio.Event()
+        self._rest_until = 0.0
         self.surveyed = asyncio.Event()
         self.gate = Gate(clock)
         self.comparisons = ReconcileCounters()
@@ -196,15 +204,46 @@ class LocalPeer:
     # --- comparing ---
 
     async def _reconcile_forever(self) -> None:
+        complete = True
         while True:
-            await sleep_or_event(self._clock, self._settings.reconcile_interval, self._due)
+            pause = self._settings.reconcile_interval if complete else min(RETRY, self._settings.reconcile_interval)
+            # Spread: peers that all came up with the service would go on comparing at the same moments.
+            await sleep_or_event(self._clock, pause * (0.9 + 0.2 * self._clock.jitter()), self._due)
+            await self._rest()
             self._due.clear()
             if self.up:
-                await self.reconcile_now()
+                complete = await self.reconcile_now() is not None
+
+    async def _rest(self) -> None:
+        """Until comparing costs no more than its share of the time, however often the node comes and goes. Another
+        repository is surveyed without delay, as nothing may be unpinned there before.
+        """
+        while self.record.surveyed and (rest := self._rest_until - self._clock.monotonic()) > 0:
+            self._due.clear()
+            await sleep_or_event(self._clock, rest, self._due)
 
     async def reconcile_now(self) -> Findings | None:
-        """Compare once; None when the node did not answer to the end (it is tried again when the node is back)."""
-        began = self._clock.monotonic()
+        """Compare once; None when the node did not answer to the end (then it is tried again soon)."""
+        async with self._turns:
+            began = self._clock.monotonic()
+            found = await self._compare()
+            took = self._clock.monotonic() - began
+            self._rest_until = began + took + SHARE * took
+        if found is None:
+            self.comparisons.broken += 1
+            return None
+        self.comparisons.seconds.observe(took)
+        self.comparisons.last = self._clock.time()
+        self.comparisons.found.add(found)
+        if found.missing or found.vanished:
+            log.warning("peer %s: %d pins were missing on the node and are queued again", self.name, found.missing)
+            await self._announce_up(self)  # it may have been restarted between two pings, and know nobody any more
+        self.surveyed.set()
+        self.monitor.count_pins(found.held, 2 * (self._settings.reconcile_interval + SHARE * took))
+        self.tracker.allow_unpin()
+        return found
+
+    async def _compare(self) -> Findings | None:
         try:
             # Claimed first: the block that a service before us pinned here is the cluster's, not a foreign pin.
             claim = PutClaim(self.id, EMPTY_RAW_BLOCK, SYSTEM_OWNER, ClaimKind.SYSTEM)
@@ -216,19 +255,8 @@ class LocalPeer:
             await self.node.ensure_empty_block()
         except NodeError as error:
             log.warning("peer %s: comparing with the node broke off: %s", self.name, error)
-            self.comparisons.broken += 1
             return None
         except ClusterError as error:
             log.error("peer %s: comparing with the node failed: %s", self.name, error)
-            self.comparisons.broken += 1
             return None
-        self.comparisons.seconds.observe(self._clock.monotonic() - began)
-        self.comparisons.last = self._clock.time()
-        self.comparisons.found.add(found)
-        if found.missing or found.vanished:
-            log.warning("peer %s: %d pins were missing on the node and are queued again", self.name, found.missing)
-            await self._announce_up(self)  # it may have been restarted between two pings, and know nobody any more
-        self.surveyed.set()
-        self.monitor.count_pins(found.held, 2 * self._settings.reconcile_interval)
-        self.tracker.allow_unpin()
         return found

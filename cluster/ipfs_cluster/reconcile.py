@@ -2,15 +2,18 @@
 
 The stream goes at full speed into a temporary table of the store; findings are rows and entries that have not changed
 since the scan began. A missing pin is asked for once more before its status changes, and a stream that ended in an
-error proves nothing and changes nothing.
+error, or from which nothing came for STALL, proves nothing and changes nothing.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from ipfs_cluster.counters import Histogram
+from ipfs_cluster.errors import NodeStalled
 from ipfs_cluster.model import WANTS_PIN, WANTS_UNPIN, NodePin, PeerId, PinMode, TrackerStatus
 from ipfs_cluster.ports import FinishWork, ForgetForeign, Node, QueueWork, RecordForeign, Store, Write
 from ipfs_cluster.strangers import Strangers
@@ -55,7 +58,7 @@ async def reconcile(peer: PeerId, node: Node, store: Store, strangers: Strangers
     found = Findings()
     async with store.scan(peer) as scan:
         for mode in (PinMode.RECURSIVE, PinMode.DIRECT):
-            async for pins in node.pins(mode):
+            async for pins in _in_time(node.pins(mode)):
                 found.held += len(pins)
                 await scan.feed(pins)
         await scan.seal()
@@ -89,6 +92,22 @@ async def reconcile(peer: PeerId, node: Node, store: Store, strangers: Strangers
             found.vanished += len(cids)
             await store.commit([ForgetForeign(peer, tuple(cids))])
     return found
+
+
+STALL = 120.0
+"""Seconds without a page after which a listing is given up: a node may be busy for a while, or suspended."""
+
+
+async def _in_time(pages: AsyncIterator[list[NodePin]]) -> AsyncIterator[list[NodePin]]:
+    while True:
+        try:
+            async with asyncio.timeout(STALL):
+                page = await anext(pages, None)
+        except TimeoutError:
+            raise NodeStalled(f"the list of its pins stood still for {STALL:g}s") from None
+        if page is None:
+            return
+        yield page
 
 
 ASK_AGAIN = 100

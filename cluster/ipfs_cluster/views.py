@@ -23,7 +23,7 @@ from ipfs_cluster.model import (
 )
 from ipfs_cluster.patience import pages_while_up, while_up
 from ipfs_cluster.peer import LocalPeer
-from ipfs_cluster.ports import ListedPin, PinQuery, Store
+from ipfs_cluster.ports import ForeignPin, ListedPin, PinQuery, Store
 
 NO_LIMIT = 2**64 - 1
 """What Kubo reports as StorageMax when there is none."""
@@ -179,6 +179,12 @@ class Views:
                     lines.append((foreign.pin.cid, statuses))
             if lines:
                 yield lines
+
+    def foreign(self, peer: PeerId | None = None) -> AsyncIterator[list[ForeignPin]]:
+        """Pins that nodes hold and that are none of the pinset's, as the last comparison found them, in pages: those
+        that were there before the node joined, and orphans, which came later. peer: only on its node.
+        """
+        return self._store.foreign(peer)
 
     async def statuses(
         self, wanted: Set[TrackerStatus] | None = None

@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from cluster_tests.engine.conftest import World, cid, world
 from ipfs_cluster import Wait
 from ipfs_cluster import cid as cids
-from ipfs_cluster.model import Pin, PinOptions
+from ipfs_cluster.model import NodePin, Pin, PinMode, PinOptions
 from ipfs_cluster.ports import PinQuery
 from ipfs_cluster.rest.app import app
 
@@ -69,3 +69,27 @@ async def test_a_status_filter_reads_only_entries_with_work(
     await world.peers[1].monitor.check()
     assert await found(client, "/pins?filter=error") == ["held"]
     assert cids.text(cid(1)) in await (await client.get("/pins?filter=cluster_error")).text()
+
+
+async def test_pins_that_are_none_of_the_pinsets_are_listed_by_peer(world: World, client: TestClient) -> None:  # type: ignore[type-arg]
+    for number in (1, 2):
+        world.nodes[number].pins_held[cid(number)] = NodePin(cid(number), PinMode.RECURSIVE, f"theirs{number}")
+        await world.peers[number].reconcile_now()
+    assert await found(client, "/pins/foreign") == ["theirs1", "theirs2"]
+    assert (
+        await found(client, "/pins/foreign?peer=name2")
+        == await found(client, "/pins/foreign?peer=peer2")
+        == ["theirs2"]
+    )
+    (line,) = (await (await client.get("/pins/foreign?peer=name1")).text()).splitlines()
+    assert json.loads(line) == {
+        "cid": cids.text(cid(1)),
+        "peer": "peer1",
+        "peername": "name1",
+        "kind": "orphan",
+        "mode": "recursive",
+        "name": "theirs1",
+    }
+    assert (await client.get("/pins/foreign?peer=name0")).status == 204
+    refused = await client.get("/pins/foreign?peer=nobody")
+    assert (refused.status, await refused.json()) == (400, {"code": 400, "message": "there is no peer nobody"})

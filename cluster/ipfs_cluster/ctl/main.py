@@ -1,4 +1,4 @@
-"""`ipfs-cluster-ctl`: in this version id, peers ls, pin ls, status, version, watch.
+"""`ipfs-cluster-ctl`: in this version id, peers ls, pin ls, status, version, watch, foreign.
 
 Exit status: 0; 1 local or connection problem; 2 the API answered with an error. Errors are one line, never a
 traceback.
@@ -118,6 +118,8 @@ def parser() -> argparse.ArgumentParser:
     status.add_argument("cid", nargs="*")
     status.add_argument("--filter", default="", help=f"comma-separated, of {', '.join(STATUSES)}")
     status.add_argument("--local", action="store_true", help="this service's peers only")
+    foreign = commands.add_parser("foreign", help="pins that nodes hold and that are none of the pinset's")
+    foreign.add_argument("--peer", default="", metavar="NAME", help="only on this peer's node")
     watch = commands.add_parser("watch", help="the pinset as it is, then as it changes, until it is stopped")
     watch.add_argument("--after", default="", metavar="PLACE", help="go on behind a place of an earlier answer")
     return top
@@ -140,6 +142,8 @@ def run(arguments: argparse.Namespace, api: Api) -> Iterator[tuple[Any, str]]:
                 key, _, value = pair.partition("=")
                 asked[f"meta-{key}"] = value
             yield from ((value, output.pin(value)) for value in api.get("/allocations", **asked))
+        case "foreign", _:
+            yield from ((value, output.foreign(value)) for value in api.get("/pins/foreign", peer=arguments.peer))
         case "watch", _:
             values = api.get("/pins/watch", after=arguments.after)
             yield from ((value, output.event(value)) for value in values)

@@ -55,6 +55,12 @@ def event(value: dict[str, Any]) -> str:
             return f"PLACE | {value['place']}"
 
 
+def foreign(value: dict[str, Any]) -> str:
+    """A pin that is none of the pinset's."""
+    where = value["peername"] or value["peer"]
+    return f"{value['cid']} | {where} | {value['kind'].upper()} | {value['mode'].capitalize()} | {value['name']}"
+
+
 def status(value: dict[str, Any]) -> str:
     """A CID on all peers."""
     name = f" | {value['name']}" if value["name"] else ""

@@ -43,6 +43,7 @@ def app(cluster: Cluster, version: str) -> web.Application:
             web.get("/allocations/{cid}", _allocation),
             web.get("/pins", _pins),
             web.get("/pins/watch", watch),
+            web.get("/pins/foreign", _foreign),
             web.get("/pins/{cid}", _pin),
             web.get("/health", _health),
         ]
@@ -181,6 +182,22 @@ async def _pins(request: web.Request) -> web.StreamResponse:
         if wanted is None or TrackerStatus.UNPINNED in wanted:
             async for orphans in views.orphans():
                 yield [shapes.global_pin_info(cid, None, statuses) for cid, statuses in orphans]
+
+    return await _stream(request, pages())
+
+
+async def _foreign(request: web.Request) -> web.StreamResponse:
+    views = request.app[CLUSTER].views
+    names = {peer.id: peer.name for peer in views.peers()}
+    wanted = request.query.get("peer", "")
+    chosen = [peer for peer, name in names.items() if wanted in (peer, name)] if wanted else [None]
+    if not chosen:
+        raise _BadRequest(f"there is no peer {wanted}")
+
+    async def pages() -> AsyncIterator[list[dict[str, Any]]]:
+        for peer in chosen:
+            async for page in views.foreign(peer):
+                yield [shapes.foreign(found, names.get(found.peer, "")) for found in page]
 
     return await _stream(request, pages())
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ipfs_cluster import cid as cids
 from ipfs_cluster.model import PeerInfo, Pin, PinMode, PinStatus, PinType
+from ipfs_cluster.ports import ForeignPin
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
 
@@ -51,6 +52,18 @@ def global_pin_info(cid: cids.Cid, entry: Pin | None, statuses: Sequence[PinStat
         "created": moment(entry.timestamp) if entry else ZERO_TIME,
         "metadata": dict(sorted(entry.metadata.items())) or None if entry else None,
         "peer_map": {status.peer: pin_info(status) for status in statuses},
+    }
+
+
+def foreign(found: ForeignPin, peername: str) -> dict[str, Any]:
+    """A pin that is none of the pinset's; an object of our own."""
+    return {
+        "cid": cids.text(found.pin.cid),
+        "peer": found.peer,
+        "peername": peername,
+        "kind": "orphan" if found.orphan else "foreign",
+        "mode": found.pin.mode.value,
+        "name": found.pin.name,
     }
 
 
