@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -157,41 +154,6 @@ def test_a_replica_suspended_in_the_middle_holds_nobody_up(trio: list[KuboNode],
     finally:
         trio[1].resume()
     eventually(lambda: service.pinned_everywhere(cid), "the resumed node catches up", 60)
-
-
-@contextmanager
-def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
-    folder.mkdir(parents=True)
-    options = ["-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
-    if subprocess.run(["mount", *options], capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small file system needs root")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=False)
-
-
-def test_a_replica_without_room(trio: list[KuboNode], service_factory: Callable[..., Service], tmp_path: Path) -> None:
-    with small_disk(tmp_path / "small", 40) as folder:
-        crowded = KuboNode(folder / "repo")
-        crowded.init()
-        crowded.start()
-        for node in (*trio, crowded):
-            clear_pins(node)
-        try:
-            service = service_factory([trio[0], trio[1], crowded], cluster=TWO_OF_THREE)
-            cid = root_of(add(service, file_part("big", os.urandom(60_000_000))))
-            assert all(cid in node.pins() for node in trio[:2])
-            eventually(lambda: service.statuses(cid)["n2"] == "pin_error", "the third says so", 60)
-            assert "no space left" in service.errors(cid)["n2"]
-            refused = add(service, file_part("big", os.urandom(60_000_000)), query="replication=3")
-            assert refused.status == 500
-            assert "no space left" in json.loads(refused.text)["Message"]
-            assert list(service.pins()) == [cid]
-            eventually(lambda: set(trio[0].pins()) == {cid}, "the copies are released", 60)
-        finally:
-            service.stop()
-            crowded.stop()
 
 
 def test_nodes_with_other_import_settings_make_what_the_home_node_makes(

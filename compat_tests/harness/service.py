@@ -45,6 +45,7 @@ class Service:
                 "restapi": {"http_listen_multiaddress": f"/ip4/127.0.0.1/tcp/{self.rest_port}"},
             },
             "ipfs_connector": {"nodes": listed, **more.get("ipfs_connector", {})},
+            "informer": {"disk": {"reserve": more.get("reserve", 0)}},
         }
         (self.folder / "service.json").write_text(json.dumps(document))
 

@@ -146,6 +146,24 @@ async def test_storage_max_bounds_a_node_that_honours_it(world: World) -> None:
     assert "StorageMax" in world.peers[0].state.room.why
 
 
+async def test_the_size_of_one_repository_says_nothing_of_another(world: World) -> None:
+    class Silent(FakeNode):
+        silent = False
+
+        async def repo_stat(self, *, size_only: bool = False) -> RepoStat:
+            if self.silent:
+                raise NodeError("not now")
+            return await super().repo_stat(size_only=size_only)
+
+    node = world.nodes[0] = Silent(world.network, "node0")
+    world.rule = RoomRule(honour_storage_max=True)
+    await world.start(1, 1)
+    assert world.peers[0].has_room
+    node.silent, node.node_id = True, "another"
+    await world.peers[0].monitor.check()
+    assert "not known yet" in world.peers[0].state.room.why
+
+
 async def test_the_size_of_a_repository_is_asked_for_seldom(world: World) -> None:
     await world.start()
     await until(lambda: world.clock.wakes_in(300.0), "once at the start")
