@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -158,6 +160,22 @@ async def test_no_index_of_few_names(path: Path, clock: FakeClock) -> None:
     await store.close()
 
 
+async def test_no_index_where_commits_may_need_the_room(
+    path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SqliteStore(path, clock, names_from=0)
+    await store.open()
+    await put(store, *(pin(n, name=f"backup-{n:04}") for n in range(1000)))
+    size = path.stat().st_size
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=size))
+    assert await store.count(PinQuery(name="backup")) == 1000
+    await made(store)
+    assert not list(path.parent.glob("*.tmp-*"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10 * size + 10**9))
+    await indexed(store)
+    await store.close()
+
+
 async def test_nothing_is_left_of_it(searched: SqliteStore, path: Path) -> None:
     assert list(path.parent.glob("*.tmp-*"))
     await searched.close()
@@ -174,5 +192,6 @@ async def test_without_an_index_all_names_are_read(
     assert await store.count(PinQuery(name="bcd")) == 1
     await made(store)
     assert "no such module" in caplog.text
+    assert not list(path.parent.glob("*.tmp-*"))
     assert await store.count(PinQuery(name="bcd")) == 1
     await store.close()

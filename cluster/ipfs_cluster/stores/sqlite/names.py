@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -98,6 +99,7 @@ class NameSearch:
 
     def __init__(self, path: Path, readers: Workers, mailbox: Mailbox, small: int) -> None:
         self.index = NameIndex()
+        self._path = path
         self._file = TemporaryFile(path)
         self._readers = readers
         self._mailbox = mailbox
@@ -119,20 +121,29 @@ class NameSearch:
     async def _advance(self) -> None:
         try:
             if self._workers is None:
-                if await self._readers.call(_last_id) < self._small:
+                if await self._readers.call(_last_id) < self._small or not await asyncio.to_thread(self._has_room):
                     return
                 self._workers = await asyncio.to_thread(Workers, "names", 1, self._file.attached, self._mailbox)
             while await self._workers.call(self.index.advance):
                 pass
-        except (sqlite3.Error, StoreUnavailable) as error:
+        except (sqlite3.Error, StoreUnavailable, OSError) as error:
             self._usable = False
             log.warning("searches read all names, as an index of them cannot be kept: %s", error)
+            await self._drop()
+
+    def _has_room(self) -> bool:
+        """The index is a tenth of the store's file, or less: never so much that commits could lack it."""
+        return shutil.disk_usage(self._path.parent).free > self._path.stat().st_size
 
     async def close(self) -> None:
         """Nothing is left of it."""
         await self._tasks.close()
-        if self._workers is not None:
-            await self._workers.close()
+        await self._drop()
+
+    async def _drop(self) -> None:
+        workers, self._workers = self._workers, None
+        if workers is not None:
+            await workers.close()
             self._file.remove()
 
 
