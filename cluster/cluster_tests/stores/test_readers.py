@@ -52,8 +52,7 @@ async def test_a_listing_held_open_does_not_let_the_log_grow(store: SqliteStore,
     for turn in range(12):
         await put(store, *(pin(n, name=f"turn {turn}, name {n}") for n in range(0, COUNT, 2)))
         sizes.append(log.stat().st_size)
-    # A commit is written whole before the log is looked at: some checkpoints' worth, and no more with time.
-    assert max(sizes[6:]) <= max(sizes[:6])
+    # A commit is written whole before the log is looked at: some checkpoints' worth, where twelve held back make more.
     assert max(sizes) < 8 * PAGES * 4096
     assert seen + len(await flat(pages)) >= COUNT
 
@@ -70,7 +69,7 @@ async def test_a_transaction_held_open_does(store: SqliteStore, path: Path) -> N
         sizes.append(log.stat().st_size)
     held.execute("COMMIT")
     held.close()
-    assert sizes[-1] > 1.5 * sizes[5]
+    assert sizes[-1] > max(8 * PAGES * 4096, 1.5 * sizes[5])
     # It shrinks when nobody holds it any more.
     for turn in range(3):
         await put(store, *(pin(n, name=f"turn {turn}") for n in range(0, COUNT, 2)))
