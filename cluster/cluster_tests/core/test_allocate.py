@@ -169,6 +169,7 @@ def test_a_smaller_maximum_keeps_those_that_hold_it_in_their_order() -> None:
     assert again((1, 2), (2, 4), "abcd", land, pending="a") == "bd"
     assert again((1, 3), (2, 4), "abcd", land, pending="a") == "bcd", "the absent peer holds it, the first does not yet"
     assert again((1, 3), (2, 4), "abcd", land, pending="ac") == "abd"
+    assert again((3, 3), (1, 4), "abcd", land, pending="a") == "abd", "three must count, so not the absent one"
 
 
 def test_a_larger_maximum_is_filled_up_around_those_that_are_there() -> None:

@@ -87,11 +87,21 @@ def reallocate(
     if len(counted) < wish.minimum:
         return _refilled(wish, current, counted, factors, landscape, now)
     if wish.maximum < factors[1] and wish.maximum < len(current):
-        worst_last = sorted(current, key=lambda peer: (peer in pending, peer not in counted))
-        return tuple(peer for peer in current if peer in worst_last[: wish.maximum])
+        kept = _kept(wish, current, counted, pending)
+        return tuple(peer for peer in current if peer in kept)
     if factors[1] < wish.maximum and len(current) < wish.maximum:
         return (*current, *_further(wish, current, wish.maximum - len(current), landscape, now))
     return tuple(current)
+
+
+def _kept(
+    wish: Wish, current: Sequence[PeerId], counted: Sequence[PeerId], pending: Collection[PeerId]
+) -> Collection[PeerId]:
+    """Who stays of too many: as many as the minimum that count, and then, as among these, whoever holds it."""
+    needed = sorted(counted, key=lambda peer: peer in pending)[: wish.minimum]
+    others = [peer for peer in current if peer not in needed]
+    others.sort(key=lambda peer: (peer in pending, peer not in counted))
+    return {*needed, *others[: wish.maximum - wish.minimum]}
 
 
 def _refilled(

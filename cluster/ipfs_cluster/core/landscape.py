@@ -7,6 +7,7 @@ Who calls what: a peer's monitor `measure`s (`PeerState.put` leads here); planni
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ NOBODY: Mapping[PeerId, str] = MappingProxyType({})
 @dataclass(slots=True)
 class _Place:
     """One peer. mark: the measurement that settled its ledger last. turn: of its last promise. timer: when it has to be
-    looked at again. spot: where it stands in the order, while it is a candidate.
+    looked at again. spot, room: where it stands in the two orders, while it is a candidate.
     """
 
     peer: PeerId
@@ -39,6 +40,7 @@ class _Place:
     turn: int = 0
     timer: float = inf
     spot: tuple[Path, Rank] | None = None
+    room: tuple[float, PeerId] | None = None
 
 
 class Landscape:
@@ -52,6 +54,7 @@ class Landscape:
         self._aging = tuple(dict.fromkeys((*self._required, "freespace")))
         self._places: dict[PeerId, _Place] = {}
         self._order = Partition(len(self._tags))
+        self._rooms: list[tuple[float, PeerId]] = []
         self._sizes = PinSizes()
         self._timers: list[tuple[float, PeerId]] = []
         self._turns = count(1)
@@ -68,8 +71,11 @@ class Landscape:
         self._sizes.report(peer, _number(metrics.get("reposize")), _number(metrics.get("numpin")))
         mark = metrics.get("freespace") or metrics.get("ping")
         if mark is not place.mark:
+            spent = _number(place.mark) - _number(mark) if place.mark and place.mark.name == "freespace" else 0
+            queue = _number(metrics.get("pinqueue"))
+            self._sizes.made(place.ledger.pins + place.ledger.queue - queue, spent - place.ledger.brought)
             place.mark = mark
-            place.ledger.measured(_number(metrics.get("pinqueue")), self._sizes.average)
+            place.ledger.measured(queue, self._sizes.average)
         self._sort(place)
 
     def exclude(self, peer: PeerId, reason: str) -> None:
@@ -102,8 +108,7 @@ class Landscape:
             yield
         finally:
             for place in places:
-                place.ledger.adding -= size
-                place.ledger.fresh += size
+                place.ledger.added(size)
                 self._sort(place)
 
     # --- what follows ---
@@ -126,7 +131,7 @@ class Landscape:
         self._advance(now)
         passed = {*current, *without}
         if size:
-            passed.update(place.peer for place in self._places.values() if place.spot and self._room(place) < size)
+            passed.update(peer for _, peer in self._rooms[: bisect_left(self._rooms, (size,))])
         view = View(passed)
         for peer in current:
             if place := self._places.get(peer):
@@ -216,6 +221,13 @@ class Landscape:
             if spot is not None:
                 self._order.add(*spot)
             place.spot = spot
+        room = None if spot is None else (self._room(place), place.peer)
+        if room != place.room:
+            if place.room is not None:
+                del self._rooms[bisect_left(self._rooms, place.room)]
+            if room is not None:
+                insort(self._rooms, room)
+            place.room = room
         ends = [
             metric.expire
             for name in self._aging
