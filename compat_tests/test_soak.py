@@ -62,8 +62,8 @@ def real_pool(nodes: list[KuboNode], rng: random.Random) -> Pool:
 
 
 WEATHERS = [
-    (1, "calm", {}),
-    (2, "calm", {"replication_factor_min": 2, "replication_factor_max": 2}),
+    (1, "pins are removed behind our back", {}),
+    (2, "pins are removed behind our back", {"replication_factor_min": 2, "replication_factor_max": 2}),
     (3, "a node is killed", {"replication_factor_min": 1, "replication_factor_max": 2}),
     (4, "a node hangs", {"replication_factor_min": 1, "replication_factor_max": 3}),
     (5, "a node is killed", {}),

@@ -25,7 +25,7 @@ RUNS = 50
 REQUESTS = 10_000
 CLIENTS = 12
 KILLS = 20
-WEATHERS = ("calm", "a node is killed", "a node hangs")
+WEATHERS = ("pins are removed behind our back", "a node is killed", "a node hangs")
 FACTORS = ((-1, -1), (2, 2), (1, 2), (1, 3))
 
 
@@ -69,7 +69,7 @@ def test_nothing_acknowledged_is_lost_in_a_long_storm(
 
     async def run() -> None:
         storm = Storm(Plan(seed, pool, taste), service, stubs.nodes, CLIENTS)
-        faults = [fault for at in (1000, 4000, 7000) for fault in node_faults(storm, weather, at, at + 300)]
+        faults = [fault for at in (1000, 4000, 7000, 9600) for fault in node_faults(storm, weather, at, at + 300)]
         await endure(storm, REQUESTS, KILLS, faults, weather)
         log.info("seed %d: %.0f requests/s", seed, storm.rate)
 

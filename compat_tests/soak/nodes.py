@@ -29,6 +29,10 @@ class SoakNode(Protocol):
 
     async def start(self) -> None: ...
 
+    async def lose(self) -> None:
+        """Some of its pins, as if somebody had removed them behind the service's back."""
+        ...
+
     async def holds(self) -> Mapping[str, str]:
         """CID → "recursive" or "direct": what the node itself lists, without the cluster's empty block."""
         ...
@@ -51,6 +55,13 @@ class RealNode:
 
     async def start(self) -> None:
         await asyncio.to_thread(self._node.start)
+
+    async def lose(self) -> None:
+        await asyncio.to_thread(self._lose)
+
+    def _lose(self) -> None:
+        for cid in list(self._node.pins())[::4]:
+            self._node.rpc("pin/rm", ("arg", cid))
 
     async def holds(self) -> Mapping[str, str]:
         return await asyncio.to_thread(self._listed)
@@ -82,6 +93,9 @@ class StubNode:
 
     async def start(self) -> None:
         await self._act("start")
+
+    async def lose(self) -> None:
+        await self._act("lose")
 
     async def holds(self) -> Mapping[str, str]:
         return await self._act("holds")

@@ -44,4 +44,4 @@ def node_faults(storm: Storm, weather: str, first: int, last: int) -> list[Fault
         case "a node hangs":
             return [Fault(first, f"stop n{victim}", node.suspend), Fault(last, f"go n{victim}", node.resume)]
         case _:
-            return []
+            return [Fault(first, f"n{victim} loses pins", node.lose)]

@@ -277,6 +277,9 @@ class Control:
                 node.suspend(go=False)
             case "resume":
                 node.suspend(go=True)
+            case "lose":
+                for cid in [cid for cid in node.pins if cid != EMPTY][::4]:
+                    del node.pins[cid]
         return web.json_response({cid: kind for cid, kind in node.pins.items() if cid != EMPTY})
 
 
