@@ -16,6 +16,7 @@ from ipfs_cluster.adopt import adopt
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.clockwatch import ClockWatch
 from ipfs_cluster.counters import IngestCounters, PinsetCounters
+from ipfs_cluster.diagnosis import Diagnosis
 from ipfs_cluster.feed import Batch, watch
 from ipfs_cluster.gc import Collected, collect
 from ipfs_cluster.hops import loop_message
@@ -32,6 +33,7 @@ from ipfs_cluster.queues import Queues
 from ipfs_cluster.removal import UnpinOutcome
 from ipfs_cluster.standing import Standing
 from ipfs_cluster.tasks import TaskSet, sleep_or_event
+from ipfs_cluster.upkeep import Upkeep, UpkeepSettings
 from ipfs_cluster.views import Views
 
 log = logging.getLogger(__name__)
@@ -47,6 +49,7 @@ class EngineSettings:
     defaults: Defaults = Defaults()
     peer: PeerSettings = PeerSettings()
     ingest: IngestSettings = IngestSettings()
+    upkeep: UpkeepSettings = UpkeepSettings()
     wait: Wait = Wait.MIN
     adopt: bool = True
     mesh_interval: float = 60.0
@@ -74,6 +77,8 @@ class Cluster:
         self._pins = Pins(store, clock, self._hub, self.peers_by_id, settings.defaults, settings.wait, held)
         self._ingest = Ingest(store, clock, self.peers_by_id, self._pins, settings.ingest)
         self.views = Views(store, self.peers_by_id, self.home)
+        self.upkeep = Upkeep(store, clock, self._hub, self.peers_by_id, self._pins, settings.upkeep, settings.defaults)
+        self.why = Diagnosis(store, clock, self.peers_by_id, self._pins, self.views, self.upkeep)
         self.adopted = 0
         self.adds = IngestCounters()
 
@@ -92,12 +97,14 @@ class Cluster:
         await self._adopt_home()
         for peer in self.peers_by_id.values():
             peer.start(self._tasks)
+        self.upkeep.start(self._tasks)
         self._tasks.start("swarm mesh", self._mesh_forever())
         self._tasks.start("expiry", self._pins.expiry.run())
         self._tasks.start("clock", self._watch.run())
 
     async def close(self) -> None:
         """Stop all work and close the nodes and the store; queued commits are finished."""
+        await self.upkeep.close()
         await self._tasks.close()
         for peer in self.peers_by_id.values():
             await peer.node.close()
@@ -123,6 +130,7 @@ class Cluster:
 
     async def _peer_up(self, peer: LocalPeer) -> None:
         self._mesh_due.set()
+        self.upkeep.presence.wake()
         log.info("peer %s: node %s is up", peer.name, peer.state.info.id if peer.state.info else "?")
 
     @property

@@ -26,6 +26,10 @@ class NotPinned(ClusterError):
         super().__init__(message)
 
 
+class UnknownPeer(ClusterError):
+    """There is no peer with this ID or name."""
+
+
 class PinModeError(ClusterError):
     """The entry exists with another mode than the operation needs (direct over recursive, rm of the wrong mode)."""
 

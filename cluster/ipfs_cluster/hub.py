@@ -87,7 +87,7 @@ class Hub:
             return
         for watcher in list(watchers):
             watcher.notify(outcome)
-        if not watchers:
+        if not watchers and self._watchers.get(outcome.cid) is watchers:
             del self._watchers[outcome.cid]
 
     def removed(self, cid: Cid) -> None:

@@ -158,6 +158,9 @@ KEYS = (
     Key("cluster", "monitor_ping_interval", 15.0, positive_duration),
     Key("cluster", "pin_recover_interval", 720.0, positive_duration),
     Key("cluster", "disable_repinning", True, boolean),
+    Key("cluster", "repin_grace", 300.0, positive_duration),
+    Key("cluster", "repin_concurrent", 1000, positive),
+    Key("cluster", "repin_budget", 0, natural),
     Key("api.ipfsproxy", "listen_multiaddress", ("/ip4/127.0.0.1/tcp/9095",), addresses),
     Key("api.ipfsproxy", "read_header_timeout", 30.0, positive_duration),
     Key("api.ipfsproxy", "idle_timeout", 120.0, positive_duration),
@@ -177,6 +180,7 @@ KEYS = (
     Key("pin_tracker.stateless", "priority_pin_max_age", 86400.0, positive_duration),
     Key("pin_tracker.stateless", "priority_pin_max_retries", 5, positive),
     Key("allocator.balanced", "allocate_by", ("tag:group", "freespace"), metric_names),
+    Key("monitor.pubsubmon", "check_interval", 15.0, positive_duration),
     Key("informer.disk", "metric_ttl", 30.0, positive_duration),
     Key("informer.disk", "metric_type", "freespace", choice("freespace", "reposize")),
     Key("informer.disk", "reserve", 10**9, size),
@@ -196,7 +200,8 @@ def _under(section: str, names: str) -> frozenset[str]:
 
 
 WITHOUT_MEANING = (
-    frozenset({"consensus", "datastore", "observations", "state", "monitor", "api.pinsvcapi"})
+    frozenset({"consensus", "datastore", "observations", "state", "api.pinsvcapi"})
+    | _under("monitor", "monbasic")
     | _under("cluster", "id private_key leave_on_shutdown listen_multiaddress announce_multiaddress")
     | _under("cluster", "no_announce_multiaddress enable_relay_hop connection_manager resource_manager pubsub")
     | _under("cluster", "dial_peer_timeout state_sync_interval peer_watch_interval mdns_interval follower_mode")
@@ -212,6 +217,7 @@ WITHOUT_MEANING = (
     | _under("ipfs_connector.ipfshttp", "connect_swarms_delay ipfs_request_timeout repogc_timeout")
     | _under("ipfs_connector.ipfshttp", "informer_trigger_interval")
     | _under("pin_tracker.stateless", "max_pin_queue_size")
+    | _under("monitor.pubsubmon", "failure_threshold")
 )
 """Keys of ipfs-cluster that configure parts which this program does not have (yet); loading them is no error."""
 

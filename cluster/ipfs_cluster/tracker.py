@@ -151,6 +151,11 @@ class Tracker:
             return None
         return (TrackerStatus.UNPINNING if operation.unpin else TrackerStatus.PINNING), operation.since
 
+    @property
+    def pinning(self) -> int:
+        """Pin attempts in progress."""
+        return sum(not operation.unpin for operation in self._running.values())
+
     def progress(self, cid: Cid) -> PinProgress:
         """Blocks and bytes of the attempt in progress; zeros when there is none."""
         return one.progress if (one := self._running.get(cid)) is not None else PinProgress()

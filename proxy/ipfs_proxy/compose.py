@@ -12,20 +12,25 @@ from aiohttp import web
 from ipfs_cluster import Cluster, EngineSettings, IngestSettings, PeerSettings, PeerSpec, SystemClock, Wait
 from ipfs_cluster.addresses import parse_address
 from ipfs_cluster.attempt import PinMethod, TrackerSettings
+from ipfs_cluster.core.membership import Patience
 from ipfs_cluster.core.room import RoomRule
 from ipfs_cluster.hops import HOPS
 from ipfs_cluster.identity import load_or_create
 from ipfs_cluster.model import PeerId
 from ipfs_cluster.monitor import MonitorSettings
+from ipfs_cluster.moves import MoveSettings
 from ipfs_cluster.nodes.http import Endpoint, HttpTransport
 from ipfs_cluster.nodes.kubo import KuboNode
 from ipfs_cluster.planning import Defaults
 from ipfs_cluster.ports import Clock, Store
+from ipfs_cluster.presence import PresenceSettings
+from ipfs_cluster.repair import RepairSettings
 from ipfs_cluster.rest.app import app
 from ipfs_cluster.rest.metrics import add_metrics
 from ipfs_cluster.settings import Node, Settings
 from ipfs_cluster.stores.sqlite import Restored, SqliteStore, backup, restore
 from ipfs_cluster.telemetry import FiguresCache, Table, Telemetry, cluster_tables
+from ipfs_cluster.upkeep import UpkeepSettings
 from ipfs_proxy.front.server import Limits, Listen, Server
 from ipfs_proxy.front.upstream import Upstream
 from ipfs_proxy.meters import FRONT
@@ -197,6 +202,14 @@ def _engine(folder: Path, settings: Settings) -> EngineSettings:
             reconcile_interval=settings["cluster.pin_recover_interval"],
         ),
         ingest=IngestSettings(spool=folder),
+        upkeep=UpkeepSettings(
+            PresenceSettings(
+                Patience(grace=settings["cluster.repin_grace"]),
+                check_interval=settings["monitor.pubsubmon.check_interval"],
+            ),
+            MoveSettings(settings["cluster.repin_concurrent"], settings["cluster.repin_budget"]),
+            RepairSettings(repin=not settings["cluster.disable_repinning"]),
+        ),
         wait=Wait(settings["api.ipfsproxy.wait"]),
         adopt=settings["api.ipfsproxy.adopt"],
     )

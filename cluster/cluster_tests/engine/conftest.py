@@ -22,6 +22,7 @@ from ipfs_cluster.planning import Defaults
 from ipfs_cluster.stores.memory import MemoryStore
 from ipfs_cluster.testing.fake_clock import FakeClock
 from ipfs_cluster.testing.fake_node import FakeNetwork, FakeNode
+from ipfs_cluster.upkeep import UpkeepSettings
 
 TURNS = 2000
 """Turns of the event loop that anything without a timer must get by with."""
@@ -54,10 +55,13 @@ class World:
     store: MemoryStore | None = None
     cluster: Cluster | None = None
     rule: RoomRule = RoomRule()
+    upkeep: UpkeepSettings = UpkeepSettings()
+    factors: tuple[int, int] = (-1, -1)
 
     async def start(self, minimum: int = -1, maximum: int = -1, *, adopt: bool = True) -> Cluster:
         """Start (again) over the same store and nodes."""
         self.store = self.store or MemoryStore(self.clock)
+        self.factors = minimum, maximum
         specs = [
             PeerSpec(PeerId(f"peer{i}"), f"name{i}", node, i == 0, rule=self.rule, concurrent=self.concurrent.get(i, 0))
             for i, node in enumerate(self.nodes)
@@ -65,17 +69,26 @@ class World:
         settings = EngineSettings(
             defaults=Defaults(minimum, maximum, ("freespace",)),
             peer=PeerSettings(tracker=self.tracker, monitor=MonitorSettings(ping_interval=10.0)),
+            upkeep=self.upkeep,
             adopt=adopt,
         )
         self.cluster = Cluster(specs, self.store, self.clock, settings)
         await self.cluster.start()
         return self.cluster
 
+    async def pass_time(self, seconds: float, step: float = 5.0) -> None:
+        """Move the clock on in steps, and let everything due at each of them happen."""
+        while seconds > 0:
+            self.clock.advance(min(step, seconds))
+            seconds -= step
+            for _ in range(200):
+                await asyncio.sleep(0)
+
     async def restart(self) -> Cluster:
         """Stop and start over what is durable."""
         assert self.cluster is not None
         await self.cluster.close()
-        return await self.start()
+        return await self.start(*self.factors)
 
     @property
     def peers(self) -> list[LocalPeer]:

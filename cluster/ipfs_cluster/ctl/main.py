@@ -1,4 +1,5 @@
-"""`ipfs-cluster-ctl`: in this version id, peers ls, pin ls, status, version, watch, foreign.
+"""`ipfs-cluster-ctl`: in this version id, peers ls, pin ls, status, watch, foreign, why, drain, rebalance, health alerts,
+version.
 
 Exit status: 0; 1 local or connection problem; 2 the API answered with an error. Errors are one line, never a
 traceback.
@@ -26,6 +27,14 @@ PIN_TYPES = ("all", *PinType)
 STATUSES = ("error", "queued", *(status for status in TrackerStatus if status is not TrackerStatus.UNDEFINED))
 
 
+REBALANCE = {
+    "preview": "what it would move",
+    "start": "begin; it goes on in the background",
+    "status": "how far it is",
+    "cancel": "move nothing further; copies in the making are finished",
+}
+
+
 class ApiError(Exception):
     """The API answered with an error."""
 
@@ -35,7 +44,7 @@ class ApiError(Exception):
 
 
 class Api:
-    """GET requests to the first host that can be reached."""
+    """Requests to the first host that can be reached."""
 
     def __init__(self, hosts: Sequence[str], timeout: float | None) -> None:
         """hosts: multiaddrs. Raises AddressError."""
@@ -44,10 +53,14 @@ class Api:
 
     def get(self, path: str, **params: str) -> Iterator[Any]:
         """The JSON values of an answer, one after the other. Raises ApiError, requests.RequestException."""
+        return self.ask("GET", path, **params)
+
+    def ask(self, method: str, path: str, **params: str) -> Iterator[Any]:
+        """The same for any method."""
         query = {key: value for key, value in params.items() if value}
         for position, url in enumerate(self._urls):
             try:
-                response = requests.get(url + path, params=query, stream=True, timeout=self._timeout)
+                response = requests.request(method, url + path, params=query, stream=True, timeout=self._timeout)
             except requests.ConnectionError:
                 if position + 1 == len(self._urls):
                     raise
@@ -122,7 +135,25 @@ def parser() -> argparse.ArgumentParser:
     foreign.add_argument("--peer", default="", metavar="NAME", help="only on this peer's node")
     watch = commands.add_parser("watch", help="the pinset as it is, then as it changes, until it is stopped")
     watch.add_argument("--after", default="", metavar="PLACE", help="go on behind a place of an earlier answer")
+    _add_upkeep(commands)
     return top
+
+
+def _add_upkeep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    why = commands.add_parser("why", help="why a pin, or a peer, is as it is, and what happens next")
+    subject = why.add_mutually_exclusive_group(required=True)
+    subject.add_argument("cid", nargs="?")
+    subject.add_argument("--peer", "-p", metavar="PEER", help="ID or name")
+    drain = commands.add_parser("drain", help="move everything off a peer, to take it out of service")
+    drain.add_argument("peer", metavar="PEER", help="ID or name")
+    what = drain.add_mutually_exclusive_group()
+    what.add_argument("--status", action="store_true", help="only say how far it is")
+    what.add_argument("--undo", action="store_true", help="take the peer into service again")
+    rebalance = _group(commands.add_parser("rebalance", help="move copies so that nodes are filled evenly"))
+    for name, text in REBALANCE.items():
+        rebalance.add_parser(name, help=text)
+    health = _group(commands.add_parser("health", help="what the cluster noticed"))
+    health.add_parser("alerts", help="the latest alerts, newest first")
 
 
 def run(arguments: argparse.Namespace, api: Api) -> Iterator[tuple[Any, str]]:
@@ -147,6 +178,8 @@ def run(arguments: argparse.Namespace, api: Api) -> Iterator[tuple[Any, str]]:
         case "watch", _:
             values = api.get("/pins/watch", after=arguments.after)
             yield from ((value, output.event(value)) for value in values)
+        case "why" | "drain" | "rebalance" | "health", _:
+            yield from _upkeep(arguments, api)
         case _:
             local = "true" if arguments.local else ""
             if len(arguments.cid) == 1:
@@ -154,6 +187,26 @@ def run(arguments: argparse.Namespace, api: Api) -> Iterator[tuple[Any, str]]:
             else:
                 values = api.get("/pins", local=local, filter=arguments.filter, cids=",".join(arguments.cid))
             yield from ((value, output.status(value)) for value in values)
+
+
+def _upkeep(arguments: argparse.Namespace, api: Api) -> Iterator[tuple[Any, str]]:
+    match arguments.command, getattr(arguments, "sub", None):
+        case "why", _ if arguments.peer:
+            yield from ((value, output.why_peer(value)) for value in api.get(f"/peers/{quote(arguments.peer)}/why"))
+        case "why", _:
+            yield from ((value, output.why_pin(value)) for value in api.get(f"/pins/{quote(arguments.cid)}/why"))
+        case "drain", _:
+            method = "GET" if arguments.status else "DELETE" if arguments.undo else "POST"
+            answers = api.ask(method, f"/peers/{quote(arguments.peer)}/drain")
+            yield from ((value, output.drain(value)) for value in answers)
+        case "rebalance", what:
+            method = {"start": "POST", "cancel": "DELETE"}.get(what or "", "GET")
+            preview = "true" if what == "preview" else ""
+            answers = api.ask(method, "/rebalance", preview=preview)
+            yield from ((value, output.rebalance(value)) for value in answers)
+        case _:
+            for alerts in api.get("/health/alerts"):
+                yield alerts, "\n".join(map(output.alert, alerts))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

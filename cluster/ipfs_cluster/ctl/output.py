@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
@@ -72,6 +73,52 @@ def status(value: dict[str, Any]) -> str:
             f"Attempts: {info['attempt_count']} | Priority: {str(info['priority_pin']).lower()}"
         )
     return "\n".join(lines)
+
+
+def why_pin(value: dict[str, Any]) -> str:
+    """A pin explained."""
+    name = f" | {value['name']}" if value["name"] else ""
+    lines = [f"{value['cid']}{name}: {value['why']}"]
+    lines += [f"    > {info['peername'] or info['peer']} {info['why']}" for info in value["peers"]]
+    return "\n".join(lines)
+
+
+def why_peer(value: dict[str, Any]) -> str:
+    """A peer explained."""
+    return f"{value['peername']} | {value['peer']}: {value['why']}"
+
+
+def drain(value: dict[str, Any]) -> str:
+    """How far a peer's draining is."""
+    name = value["peername"]
+    if not value["draining"]:
+        return f"{name} is in service; {value['remaining']:,} pins are allocated to it."
+    if value["done"]:
+        return f"{name} is drained: nothing is allocated to it any more, and it may be taken out of service."
+    stuck = f"; for {value['stuck']:,} of them no other peer has room" if value["stuck"] else ""
+    return f"{name} is being drained: {value['remaining']:,} pins are still allocated to it{stuck}."
+
+
+def rebalance(value: dict[str, Any]) -> str:
+    """A plan, or how far it is."""
+    moves = value["moves"]
+    if not moves:
+        return {"idle": "No rebalance has been run.", "preview": "The nodes are filled evenly: nothing to move."}.get(
+            value["state"], f"Rebalance {value['state']}: there was nothing to move."
+        )
+    lines = [f"Rebalance {value['state']}:"]
+    for move in moves:
+        done = "" if value["state"] == "preview" else f", {move['moved']:,} so far"
+        lines.append(f"    > {move['pins']:,} pins ({move['bytes']:,} bytes) from {move['from']} to {move['to']}{done}")
+    return "\n".join(lines)
+
+
+def alert(value: dict[str, Any]) -> str:
+    """An alert on one line."""
+    expired = datetime.fromtimestamp(value["expire"] / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    text = "" if value["valid"] else f" ({value['value']})"
+    triggered = _time(value["triggered_at"], "")
+    return f"{value['peer']}: {value['name']}{text}. Expired at: {expired}. Triggered at: {triggered}"
 
 
 def _time(text: str, absent: str) -> str:

@@ -6,18 +6,17 @@ Streams are NDJSON with `X-Stream-Error` in mind; a stream without items is 204,
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 from aiohttp import web
 
-from ipfs_cluster import cid as cids
 from ipfs_cluster.engine import Cluster
-from ipfs_cluster.errors import ClusterError, InvalidArgument, InvalidCid, NotPinned
+from ipfs_cluster.errors import NotPinned
 from ipfs_cluster.model import PinType, TrackerStatus
 from ipfs_cluster.ports import PinQuery
-from ipfs_cluster.rest import shapes
+from ipfs_cluster.rest import shapes, upkeep
+from ipfs_cluster.rest.answers import BadRequest, answer, cid_of, errors, parsed, stream
 from ipfs_cluster.rest.keys import CLUSTER, VERSION
 from ipfs_cluster.rest.watch import add_watchers, watch
 
@@ -29,8 +28,8 @@ FILTERS: dict[str, set[TrackerStatus]] = {
 
 
 def app(cluster: Cluster, version: str) -> web.Application:
-    """The application; its routes are those of this module."""
-    application = web.Application(middlewares=[_errors])
+    """The application with its routes."""
+    application = web.Application(middlewares=[errors])
     application[CLUSTER] = cluster
     application[VERSION] = version
     add_watchers(application)
@@ -46,76 +45,21 @@ def app(cluster: Cluster, version: str) -> web.Application:
             web.get("/pins/foreign", _foreign),
             web.get("/pins/{cid}", _pin),
             web.get("/health", _health),
+            *upkeep.ROUTES,
         ]
     )
     return application
-
-
-class _BadRequest(Exception):
-    pass
-
-
-@web.middleware
-async def _errors(request: web.Request, handler: Callable[[web.Request], Any]) -> web.StreamResponse:
-    try:
-        response: web.StreamResponse = await handler(request)
-    except web.HTTPNotFound:
-        return _error(404, "not found")
-    except web.HTTPMethodNotAllowed:
-        return web.Response(status=405)
-    except (_BadRequest, InvalidArgument) as error:
-        return _error(400, str(error))
-    except NotPinned as error:
-        return _error(404, str(error))
-    except ClusterError as error:
-        return _error(500, str(error))
-    return response
-
-
-def _error(code: int, message: str) -> web.Response:
-    return _json({"code": code, "message": message}, code)
-
-
-def _json(value: object, status: int = 200) -> web.Response:
-    return web.Response(body=_line(value), status=status, content_type="application/json")
-
-
-def _line(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode() + b"\n"
-
-
-async def _stream(request: web.Request, pages: AsyncIterator[list[dict[str, Any]]]) -> web.StreamResponse:
-    """Page by page; the first page is awaited before the head, so that an early error is a proper answer."""
-    response: web.StreamResponse | None = None
-    async for page in pages:
-        if not page:
-            continue
-        if response is None:
-            response = web.StreamResponse(headers={"Content-Type": "application/json"})
-            await response.prepare(request)
-        await response.write(b"".join(map(_line, page)))
-    if response is None:
-        return web.Response(status=204)
-    await response.write_eof()
-    return response
-
-
-def _cid(request: web.Request) -> cids.Cid:
-    try:
-        return cids.parse(request.match_info["cid"])
-    except InvalidCid as error:
-        raise InvalidCid(f"error decoding Cid: {error}") from None
 
 
 async def _id(request: web.Request) -> web.StreamResponse:
     cluster = request.app[CLUSTER]
     peers = cluster.views.peers()
     home = next(peer for peer in peers if peer.home)
-    return _json(shapes.identity(home, peers, request.app[VERSION]))
+    return answer(shapes.identity(home, peers, request.app[VERSION]))
 
 
 async def _version(request: web.Request) -> web.StreamResponse:
-    return _json({"version": request.app[VERSION]})
+    return answer({"version": request.app[VERSION]})
 
 
 async def _health(request: web.Request) -> web.StreamResponse:
@@ -128,7 +72,7 @@ async def _peers(request: web.Request) -> web.StreamResponse:
     async def pages() -> AsyncIterator[list[dict[str, Any]]]:
         yield [shapes.identity(peer, peers, request.app[VERSION]) for peer in peers]
 
-    return await _stream(request, pages())
+    return await stream(request, pages())
 
 
 async def _allocations(request: web.Request) -> web.StreamResponse:
@@ -144,7 +88,7 @@ async def _allocations(request: web.Request) -> web.StreamResponse:
         async for page in request.app[CLUSTER].views.pins(query):
             yield [shapes.pin(entry) for entry in page]
 
-    return await _stream(request, pages())
+    return await stream(request, pages())
 
 
 def _types(given: str) -> frozenset[PinType] | None:
@@ -153,27 +97,27 @@ def _types(given: str) -> frozenset[PinType] | None:
         return None
     found = frozenset(kind for kind in PinType if kind.value in names)
     if not found:
-        raise _BadRequest("invalid filter value")
+        raise BadRequest("invalid filter value")
     return found
 
 
 async def _allocation(request: web.Request) -> web.StreamResponse:
-    entry = await request.app[CLUSTER].views.get(_cid(request))
+    entry = await request.app[CLUSTER].views.get(cid_of(request))
     if entry is None:
         raise NotPinned
-    return _json(shapes.pin(entry))
+    return answer(shapes.pin(entry))
 
 
 async def _pin(request: web.Request) -> web.StreamResponse:
-    cid = _cid(request)
+    cid = cid_of(request)
     entry, statuses = await request.app[CLUSTER].views.status(cid)
-    return _json(shapes.global_pin_info(cid, entry, statuses))
+    return answer(shapes.global_pin_info(cid, entry, statuses))
 
 
 async def _pins(request: web.Request) -> web.StreamResponse:
     views = request.app[CLUSTER].views
     if asked := request.query.get("cids", ""):
-        return await _stream(request, _asked(request, asked.split(",")))
+        return await stream(request, _asked(request, asked.split(",")))
     wanted = _statuses(request.query.get("filter", ""))
 
     async def pages() -> AsyncIterator[list[dict[str, Any]]]:
@@ -183,7 +127,7 @@ async def _pins(request: web.Request) -> web.StreamResponse:
             async for orphans in views.orphans():
                 yield [shapes.global_pin_info(cid, None, statuses) for cid, statuses in orphans]
 
-    return await _stream(request, pages())
+    return await stream(request, pages())
 
 
 async def _foreign(request: web.Request) -> web.StreamResponse:
@@ -204,10 +148,7 @@ async def _foreign(request: web.Request) -> web.StreamResponse:
 
 async def _asked(request: web.Request, texts: list[str]) -> AsyncIterator[list[dict[str, Any]]]:
     for text in texts:
-        try:
-            cid = cids.parse(text)
-        except InvalidCid as error:
-            raise InvalidCid(f"error decoding Cid: {error}") from None
+        cid = parsed(text)
         entry, statuses = await request.app[CLUSTER].views.status(cid)
         yield [shapes.global_pin_info(cid, entry, statuses)]
 
@@ -218,5 +159,5 @@ def _statuses(given: str) -> set[TrackerStatus] | None:
         return None
     found = {status for name in names for status in FILTERS.get(name, ())}
     if not found:
-        raise _BadRequest("invalid filter value")
+        raise BadRequest("invalid filter value")
     return found

@@ -1,0 +1,275 @@
+"""Sentences that an operator can act on: what a pin or a peer is doing, since when, what went wrong, what comes next.
+
+Pure: everything is handed in. Durations are told relative to `now`; the doors show the absolute times beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ipfs_cluster.core.failures import Failure
+from ipfs_cluster.core.membership import PeerStanding
+from ipfs_cluster.model import PeerId, Pin, PinProgress, PinStatus, PinType, TrackerStatus
+
+STILL = 20.0
+"""Seconds without a new block after which a running attempt is said to stand still."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What is going to happen to a pin beside its attempts. standing: of the peers. gone_in: seconds until an absent
+    peer is given up. hold: why nothing is re-allocated now, empty when it would be. unfit: why no peer that has no copy
+    can get one, by name; None when one can.
+    """
+
+    standing: Mapping[PeerId, PeerStanding]
+    gone_in: Mapping[PeerId, float]
+    hold: str = ""
+    unfit: Mapping[str, str] | None = None
+
+
+def about_pin(pin: Pin | None, statuses: Sequence[PinStatus], outlook: Outlook, now: float) -> str:
+    """The pin as a whole."""
+    if pin is None:
+        return _about_no_pin(statuses)
+    if pin.type is PinType.META:
+        return "Stands for sharded content; its shards are pins of their own."
+    wanted = [status for status in statuses if pin.wanted_on(status.peer)]
+    held = [status for status in wanted if status.status is TrackerStatus.PINNED]
+    if not pin.allocations:
+        minimum = maximum = max(len(wanted), 1)
+        aim = f"all {len(wanted)} peers"
+    else:
+        minimum, maximum = pin.replication_min, pin.replication_max
+        aim = str(minimum) if minimum == maximum else f"{minimum} to {maximum}"
+        aim += " peers"
+    sentence = f"Held by {len(held)}, wanted on {aim}: "
+    sentence += _verdict(pin, wanted, len(held), minimum, maximum, outlook)
+    if pin.expire_at:
+        sentence += f" It expires in {span(pin.expire_at - now)}." if pin.expire_at > now else " It has expired."
+    return sentence
+
+
+def _verdict(pin: Pin, wanted: Sequence[PinStatus], held: int, minimum: int, maximum: int, outlook: Outlook) -> str:
+    away = [status for status in wanted if status.status is TrackerStatus.CLUSTER_ERROR]
+    busy = [status for status in wanted if status.status not in (TrackerStatus.PINNED, TrackerStatus.CLUSTER_ERROR)]
+    leaving = [s for s in wanted if outlook.standing.get(s.peer) in (PeerStanding.DRAINING, PeerStanding.GONE)]
+    if held >= maximum:
+        text = "complete."
+        if len(pin.allocations) > maximum:
+            text = "complete; it is being moved, and what is too much is let go of when the new copies are made."
+        return text
+    text = "enough." if held >= minimum else "below its minimum."
+    if busy:
+        text += f" {_names(busy)} {'is' if len(busy) == 1 else 'are'} to get it, see below."
+    if away:
+        text += f" {_names(away)} {'does' if len(away) == 1 else 'do'} not answer{_given_up(away, outlook)}."
+    if pin.allocations and (leaving or len(pin.allocations) < maximum or (away and outlook.hold)):
+        text += _replacement(held < minimum, outlook)
+    return text
+
+
+def _given_up(away: Sequence[PinStatus], outlook: Outlook) -> str:
+    soon = [outlook.gone_in[status.peer] for status in away if outlook.gone_in.get(status.peer, 0) > 0]
+    if not soon or outlook.hold:
+        return ""
+    return f"; if that lasts, the copy is made elsewhere in {span(min(soon))}"
+
+
+def _replacement(below: bool, outlook: Outlook) -> str:
+    if outlook.hold:
+        return f" No other peer is given it now: {outlook.hold}."
+    if outlook.unfit:
+        reasons = ", ".join(f"{name} ({why})" for name, why in sorted(outlook.unfit.items()))
+        return f" No other peer can take it: {reasons}."
+    if outlook.unfit is not None:
+        return " Every peer has it or is to get it already: add peers, or free some."
+    return " Another peer is given it by the next sweep." if below else ""
+
+
+def _about_no_pin(statuses: Sequence[PinStatus]) -> str:
+    leaving = [status for status in statuses if status.status is not TrackerStatus.UNPINNED]
+    strangers = [status for status in statuses if status.status is TrackerStatus.UNPINNED and status.error]
+    if leaving:
+        return f"Not in the pinset; {_names(leaving)} {'has' if len(leaving) == 1 else 'have'} still to let go of it."
+    if strangers:
+        return f"Not in the pinset, but held by {_names(strangers)}: pin it to keep it, or unpin it on the node."
+    return "Not in the pinset."
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What a row of work waits for. cause: what kind of failure its last attempt ended with, None without one. until:
+    what must happen first, in words, empty when that is only time or a free place. ahead: rows that come before it.
+    """
+
+    cause: Failure | None = None
+    until: str = ""
+    ahead: int = 0
+
+
+def about_copy(status: PinStatus, standing: PeerStanding | None, wait: Wait, now: float) -> str:
+    """One pin on one peer."""
+    since = span(now - status.timestamp) if status.timestamp else "some time"
+    match status.status:
+        case TrackerStatus.PINNED:
+            leaves = standing is PeerStanding.DRAINING
+            return "holds it" + ("; it goes when others hold it, as the peer is drained" if leaves else "")
+        case TrackerStatus.REMOTE:
+            return "is not to hold it"
+        case TrackerStatus.SHARDED:
+            return "holds the shards that are allocated to it"
+        case TrackerStatus.UNPINNED:
+            return status.error or "does not hold it"
+        case TrackerStatus.CLUSTER_ERROR:
+            counts = "its copy counts no longer" if standing is PeerStanding.GONE else "its copy still counts"
+            return f"has not answered for {since} ({status.error}); {counts}"
+        case TrackerStatus.PINNING:
+            return f"has been fetching it for {since}: {_progress(status.progress, now)}{_before(status, wait)}"
+        case TrackerStatus.UNEXPECTEDLY_UNPINNED if not status.attempts:
+            return f"lost it {since} ago, and fetches it again: {_next(status, wait, now)}"
+        case TrackerStatus.PIN_QUEUED if not status.attempts:
+            return f"has been to fetch it for {since}: {_next(status, wait, now)}"
+        case TrackerStatus.UNPINNING:
+            return f"has been letting go of it for {since}"
+        case TrackerStatus.UNPIN_QUEUED if not status.attempts:
+            return f"has been to let go of it for {since}: {_next(status, wait, now)}"
+        case TrackerStatus.UNPIN_QUEUED | TrackerStatus.UNPIN_ERROR:
+            return f"could not let go of it{_failed(status, wait)}; {_next(status, wait, now)}"
+        case _:
+            return f"could not fetch it{_failed(status, wait)}; {_next(status, wait, now)}"
+
+
+ADVICE = {
+    Failure.NOT_FOUND: "nobody reachable has all of it; connect the node to one that does, or give the pin origins",
+    Failure.DISK_FULL: "free some space there, or pin it elsewhere",
+    Failure.INVALID: "it cannot be pinned: remove it",
+    Failure.BLOCKED: "the node's denylist names it: remove the pin, or the entry there",
+    Failure.PIN_LOCK: "an add or a collection that somebody else began on the node keeps it from pinning",
+}
+"""What an operator can do about each kind of failure that does not pass by itself."""
+
+
+def _progress(progress: PinProgress, now: float) -> str:
+    if not progress.last_growth:
+        return "no block so far; nobody that has it was found yet"
+    size = f", {amount(progress.bytes)}" if progress.bytes else ""
+    quiet = now - progress.last_growth
+    last = f"nothing new for {span(quiet)}" if quiet >= STILL else f"the last one {span(quiet)} ago"
+    return f"{progress.nodes:,} block{'' if progress.nodes == 1 else 's'}{size} so far, {last}"
+
+
+def _before(status: PinStatus, wait: Wait) -> str:
+    advice = f"; {ADVICE[wait.cause]}" if wait.cause is Failure.PIN_LOCK else ""
+    return advice + (f" (attempt {status.attempts + 1}; before: {status.error})" if status.attempts else "")
+
+
+def _failed(status: PinStatus, wait: Wait) -> str:
+    attempts = "1 attempt" if status.attempts == 1 else f"{status.attempts} attempts"
+    reason = f": {status.error}" if status.error else ""
+    advice = f" ({ADVICE[wait.cause]})" if wait.cause in ADVICE else ""
+    return f" in {attempts}{reason}{advice}"
+
+
+def _next(status: PinStatus, wait: Wait, now: float) -> str:
+    if wait.until:
+        return wait.until
+    if status.next_retry > now:
+        return f"next attempt in {span(status.next_retry - now)}"
+    if wait.ahead:
+        return f"{wait.ahead:,} {'comes' if wait.ahead == 1 else 'come'} before it on this node"
+    return "begins as soon as a place is free"
+
+
+def _names(statuses: Sequence[PinStatus]) -> str:
+    names = [status.peername or status.peer for status in statuses]
+    if len(names) > 3:
+        return f"{', '.join(names[:3])} and {len(names) - 3} more"
+    return " and ".join(names)
+
+
+@dataclass(frozen=True, slots=True)
+class PeerFacts:
+    """What is known of a peer. since: seconds since its node came or went. oldest: seconds that the longest queued pin
+    waits. gone_in: seconds until it is given up. remaining: pins allocated to it that have to be moved. unfit: why it
+    gets no new pins.
+    """
+
+    up: bool
+    error: str
+    since: float
+    standing: PeerStanding
+    pinning: int
+    queued: int
+    failing: int
+    unpinning: int
+    oldest: float = 0.0
+    gone_in: float | None = None
+    remaining: int = 0
+    unfit: str = ""
+
+
+def about_peer(facts: PeerFacts) -> str:
+    """A peer as a whole."""
+    if facts.up:
+        text = f"Its node answers, for {span(facts.since)}. "
+    else:
+        text = f"Its node cannot be used, for {span(facts.since)}: {facts.error}. "
+        text += _absence(facts)
+    text += _work(facts)
+    if facts.standing is PeerStanding.DRAINING:
+        text += (
+            f" It is being drained: {facts.remaining:,} pins are still to be moved."
+            if facts.remaining
+            else " It is drained: nothing is allocated to it any more, and it may be taken out of service."
+        )
+    elif facts.unfit and facts.up:
+        text += f" It gets no new pins: {facts.unfit}."
+    return text
+
+
+def _absence(facts: PeerFacts) -> str:
+    if facts.standing is PeerStanding.GONE:
+        return f"Its copies count no longer; {facts.remaining:,} pins are still allocated to it. "
+    if facts.gone_in is not None and facts.gone_in > 0:
+        return f"Its copies count for another {span(facts.gone_in)}. "
+    return "Its copies still count. "
+
+
+def _work(facts: PeerFacts) -> str:
+    parts = []
+    if facts.pinning:
+        parts.append(f"{facts.pinning:,} pins are being fetched")
+    if facts.queued:
+        waits = f", the oldest for {span(facts.oldest)}" if facts.oldest else ""
+        parts.append(f"{facts.queued:,} wait for their turn{waits}")
+    if facts.failing:
+        parts.append(f"{facts.failing:,} failed and are tried again")
+    if facts.unpinning:
+        parts.append(f"{facts.unpinning:,} are to be let go of")
+    if not parts:
+        return "It has nothing to do."
+    text = ", ".join(parts)
+    return text[0].upper() + text[1:] + "."
+
+
+def span(seconds: float) -> str:
+    """A duration as people say it, in one unit, or two when the first is small."""
+    seconds = max(seconds, 0.0)
+    for size, unit, below, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if seconds >= size:
+            whole = int(seconds // size)
+            rest = int(seconds % size // below)
+            return f"{whole} {unit}" + (f" {rest} {small}" if rest and whole < 10 else "")
+    return f"{int(seconds)} s"
+
+
+def amount(size: int) -> str:
+    """Bytes as people say them."""
+    value = float(size)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"

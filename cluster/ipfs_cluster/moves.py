@@ -1,0 +1,166 @@
+"""Carrying out changes of allocations: guarded writes, a bounded number of copies in the making, trimming after."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ipfs_cluster.cid import Cid
+from ipfs_cluster.core.budget import Budget
+from ipfs_cluster.core.repair import Change, decide
+from ipfs_cluster.errors import Conflict
+from ipfs_cluster.flights import Flights
+from ipfs_cluster.hub import Hub
+from ipfs_cluster.model import PeerId, Pin, Priority
+from ipfs_cluster.peer import LocalPeer
+from ipfs_cluster.pins import Pins, by_cid
+from ipfs_cluster.ports import Clock, PutPin, Store
+from ipfs_cluster.presence import Presence
+
+log = logging.getLogger(__name__)
+
+BATCH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class MoveSettings:
+    """concurrent: pins that may have copies in the making. per_hour: pins re-allocated in an hour at most, 0 for no
+    limit."""
+
+    concurrent: int = 1000
+    per_hour: int = 0
+
+
+class Moves:
+    """Where all changes of allocations go that no request asked for."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        hub: Hub,
+        peers: Mapping[PeerId, LocalPeer],
+        pins: Pins,
+        presence: Presence,
+        settings: MoveSettings,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._peers = peers
+        self._pins = pins
+        self._presence = presence
+        self._budget = Budget(settings.per_hour)
+        self._flights = Flights(hub, settings.concurrent)
+        self.grown = 0
+        self.trimmed = 0
+
+    @property
+    def in_flight(self) -> int:
+        """Pins with copies in the making."""
+        return len(self._flights)
+
+    def batch(self, *, budgeted: bool) -> Batch:
+        """A group of changes to be written together. budgeted: they are paid for from the hourly allowance."""
+        return Batch(self, budgeted=budgeted)
+
+    async def trim_forever(self) -> None:
+        """When the copies of a pin have landed, let go of what is too much; until cancelled."""
+        while True:
+            await self._flights.landing.wait()
+            cids = self._flights.landed()
+            for start in range(0, len(cids), BATCH):
+                await self.trim(cids[start : start + BATCH])
+
+    async def trim(self, cids: Sequence[Cid]) -> None:
+        """Let go of what these pins have too much, as far as enough peers hold them."""
+        pins = await self._store.get_many(cids)
+        works = by_cid(await self._store.work(list(pins)))
+        batch = self.batch(budgeted=False)
+        for pin in pins.values():
+            change = decide(pin, works.get(pin.cid, ()), self._presence.standing, _nobody, grow=False)
+            if change is not None:
+                await batch.add(pin, change)
+        await batch.flush()
+
+    # --- for batches ---
+
+    async def turn(self, *, budgeted: bool) -> None:
+        """Return when one more pin may be given copies."""
+        await self._flights.room()
+        if budgeted:
+            while (wait := self._budget.wait(self._clock.monotonic())) > 0:
+                await self._clock.sleep(wait)
+            self._budget.spend(self._clock.monotonic())
+
+    def must_wait(self, *, budgeted: bool) -> bool:
+        """True when `turn` would not return at once."""
+        return self._flights.full or (budgeted and self._budget.wait(self._clock.monotonic()) > 0)
+
+    async def write(self, changes: Sequence[tuple[Pin, Change]]) -> None:
+        """Write changes together; each alone when one of them came too late. Raises StoreUnavailable."""
+        for pin, change in changes:
+            if change.queue:
+                self._flights.launch(pin.cid, change.queue)
+        try:
+            await self._write_all(changes)
+        except Conflict:
+            for one in changes:
+                try:
+                    await self._write_all([one])
+                except Conflict:
+                    self._flights.abort(one[0].cid)
+        except BaseException:
+            for pin, _ in changes:
+                self._flights.abort(pin.cid)
+            raise
+
+    async def _write_all(self, changes: Sequence[tuple[Pin, Change]]) -> None:
+        await self._store.commit([_put(pin, change) for pin, change in changes])
+        for pin, change in changes:
+            self.grown += bool(change.queue)
+            self.trimmed += bool(change.release)
+            for peer in change.release:
+                if peer in self._peers:
+                    self._peers[peer].tracker.cancel([pin.cid])
+        self._pins.wake()
+
+
+class Batch:
+    """Changes that are written together, before it is waited for anything."""
+
+    def __init__(self, moves: Moves, *, budgeted: bool) -> None:
+        self._moves = moves
+        self._budgeted = budgeted
+        self._changes: list[tuple[Pin, Change]] = []
+
+    async def add(self, pin: Pin, change: Change) -> None:
+        """Take one more; waits until it may be given copies."""
+        if change.queue:
+            if len(self._changes) >= BATCH or self._moves.must_wait(budgeted=self._budgeted):
+                await self.flush()
+            await self._moves.turn(budgeted=self._budgeted)
+        self._changes.append((pin, change))
+        if len(self._changes) >= BATCH:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what was taken."""
+        changes, self._changes = self._changes, []
+        if changes:
+            await self._moves.write(changes)
+
+
+def _put(pin: Pin, change: Change) -> PutPin:
+    return PutPin(
+        replace(pin, allocations=change.allocations),
+        pin.revision,
+        queue=change.queue,
+        release=change.release,
+        release_mode=pin.mode,
+        priority=Priority.BACKGROUND if change.below_min else Priority.REBALANCE,
+    )
+
+
+def _nobody(_stay: Sequence[PeerId], _leaving: Sequence[PeerId], _number: int) -> Sequence[PeerId]:
+    return ()

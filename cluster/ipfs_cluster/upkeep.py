@@ -1,0 +1,115 @@
+"""What keeps the pinset where it should be without a request: who counts, repair, drain, rebalance, alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ipfs_cluster.alerts import Alerts
+from ipfs_cluster.core.membership import PeerStanding
+from ipfs_cluster.errors import UnknownPeer
+from ipfs_cluster.hub import Hub
+from ipfs_cluster.model import PeerId
+from ipfs_cluster.moves import Moves, MoveSettings
+from ipfs_cluster.peer import LocalPeer
+from ipfs_cluster.pins import Pins
+from ipfs_cluster.planning import Defaults
+from ipfs_cluster.ports import Clock, PinQuery, Store
+from ipfs_cluster.presence import Presence, PresenceSettings
+from ipfs_cluster.rebalance import Rebalance
+from ipfs_cluster.repair import Repair, RepairSettings
+from ipfs_cluster.tasks import TaskSet
+
+
+@dataclass(frozen=True, slots=True)
+class UpkeepSettings:
+    """Of the parts."""
+
+    presence: PresenceSettings = PresenceSettings()
+    moves: MoveSettings = MoveSettings()
+    repair: RepairSettings = RepairSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """How far a peer's draining is. remaining: pins that are still allocated to it. stuck: of these, those for which no
+    other peer has room. standing: of the peer now.
+    """
+
+    peer: PeerId
+    name: str
+    draining: bool
+    standing: PeerStanding
+    remaining: int
+    stuck: int
+
+    @property
+    def done(self) -> bool:
+        """True when the peer may be taken out of service."""
+        return self.draining and not self.remaining
+
+
+class Upkeep:
+    """The parts, wired; `start` once the peers were contacted."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        hub: Hub,
+        peers: Mapping[PeerId, LocalPeer],
+        pins: Pins,
+        settings: UpkeepSettings,
+        defaults: Defaults,
+    ) -> None:
+        self._store = store
+        self._peers = peers
+        self.alerts = Alerts()
+        self.presence = Presence(clock, peers, self.alerts, settings.presence, self._standings_changed)
+        self.moves = Moves(store, clock, hub, peers, pins, self.presence, settings.moves)
+        self.repair = Repair(store, clock, pins, self.presence, self.moves, settings.repair)
+        self.rebalance = Rebalance(store, clock, peers, self.presence, self.moves, defaults.allocate_by)
+
+    def start(self, tasks: TaskSet) -> None:
+        """Begin, until the task set is closed."""
+        tasks.start("presence", self.presence.run())
+        tasks.start("repair", self.repair.run())
+        tasks.start("trimming", self.moves.trim_forever())
+
+    async def close(self) -> None:
+        """Stop the rebalance."""
+        await self.rebalance.close()
+
+    def _standings_changed(self) -> None:
+        self.repair.wake()
+
+    # --- drain ---
+
+    async def drain(self, peer: PeerId, *, on: bool) -> Drain:
+        """Move everything off this peer and give it nothing new; or (on False) take it into service again. Durable.
+        Raises UnknownPeer.
+        """
+        found = self._peer(peer)
+        if found.record.draining is not on:
+            await found.remember(draining=on)
+            self.presence.wake()
+        return await self.drained(peer)
+
+    async def drained(self, peer: PeerId) -> Drain:
+        """How far it is. Raises UnknownPeer."""
+        found = self._peer(peer)
+        standing = self.presence.standing.get(peer, PeerStanding.AWAY)
+        draining = found.record.draining
+        remaining = await self._store.count(PinQuery(allocated=peer))
+        stuck = self.repair.stuck.get(peer, 0) if draining else 0
+        return Drain(peer, found.name, draining, standing, remaining, min(stuck, remaining))
+
+    def find(self, text: str) -> PeerId:
+        """The peer with this ID or name. Raises UnknownPeer."""
+        for peer in self._peers.values():
+            if text in (peer.id, peer.name):
+                return peer.id
+        raise UnknownPeer(f"there is no peer {text}; known are {', '.join(peer.name for peer in self._peers.values())}")
+
+    def _peer(self, peer: PeerId) -> LocalPeer:
+        return self._peers[self.find(peer)]
