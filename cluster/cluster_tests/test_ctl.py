@@ -97,6 +97,66 @@ def test_foreign(api: responses.RequestsMock, capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out == f"{CID} | two | ORPHAN | Direct | left\n"
 
 
+def test_why(api: responses.RequestsMock, capsys: pytest.CaptureFixture[str]) -> None:
+    copies = [{"peer": "A", "peername": "north", "why": "holds it"}, {"peer": "B", "peername": "", "why": "lost it"}]
+    api.get(f"{URL}/pins/{CID}/why", json={"cid": CID, "name": "it", "why": "All is well.", "peers": copies})
+    api.get(f"{URL}/peers/north/why", json={"peer": "A", "peername": "north", "why": "Its node answers."})
+    assert main(["why", CID]) == 0
+    assert main(["why", "--peer", "north"]) == 0
+    assert capsys.readouterr().out == (
+        f"{CID} | it: All is well.\n    > north holds it\n    > B lost it\nnorth | A: Its node answers.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "method", "answer", "text"),
+    [
+        ([], "POST", {"draining": True, "done": False, "remaining": 1200, "stuck": 0}, "1,200 pins are still"),
+        (["--status"], "GET", {"draining": True, "done": False, "remaining": 5, "stuck": 5}, "for 5 of them no other"),
+        (["--status"], "GET", {"draining": True, "done": True, "remaining": 0, "stuck": 0}, "may be taken out of"),
+        (["--undo"], "DELETE", {"draining": False, "done": False, "remaining": 3, "stuck": 0}, "is in service; 3 pins"),
+    ],
+)
+def test_drain(
+    api: responses.RequestsMock,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    method: str,
+    answer: dict[str, Any],
+    text: str,
+) -> None:
+    api.add(method, f"{URL}/peers/north/drain", json={"peer": "A", "peername": "north", **answer})
+    assert main(["drain", *arguments, "north"]) == 0
+    assert text in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("command", "method", "state", "text"),
+    [
+        ("preview", "GET", "preview", "10 pins (5,000 bytes) from A to B\n"),
+        ("start", "POST", "running", "10 pins (5,000 bytes) from A to B, 4 so far\n"),
+        ("status", "GET", "done", "Rebalance done:"),
+        ("cancel", "DELETE", "cancelled", "Rebalance cancelled:"),
+    ],
+)
+def test_rebalance(
+    api: responses.RequestsMock, capsys: pytest.CaptureFixture[str], command: str, method: str, state: str, text: str
+) -> None:
+    moves = [{"from": "A", "to": "B", "pins": 10, "bytes": 5000, "moved": 4}]
+    api.add(method, f"{URL}/rebalance", json={"state": state, "moves": moves})
+    assert main(["rebalance", command]) == 0
+    assert text in capsys.readouterr().out
+    assert asked(api) == ["/rebalance" + ("?preview=true" if command == "preview" else "")]
+
+
+def test_health_alerts(api: responses.RequestsMock, capsys: pytest.CaptureFixture[str]) -> None:
+    alert = {"peer": "A", "name": "ping", "value": "", "valid": True, "expire": 1_700_000_000 * 10**9}
+    api.get(f"{URL}/health/alerts", json=[{**alert, "triggered_at": "2023-11-14T22:13:30.5Z"}])
+    assert main(["health", "alerts"]) == 0
+    text = "A: ping. Expired at: 2023-11-14 22:13:20. Triggered at: 2023-11-14 22:13:30\n"
+    assert capsys.readouterr().out == text
+
+
 def test_pin_ls_of_one_in_json(api: responses.RequestsMock, capsys: pytest.CaptureFixture[str]) -> None:
     api.get(f"{URL}/allocations/{CID}", json=PIN)
     assert main(["--enc", "json", "pin", "ls", CID]) == 0

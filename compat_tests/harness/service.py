@@ -44,6 +44,7 @@ class Service:
                 "ipfsproxy": {"listen_multiaddress": f"/ip4/127.0.0.1/tcp/{self.port}", **(proxy or {})},
                 "restapi": {"http_listen_multiaddress": f"/ip4/127.0.0.1/tcp/{self.rest_port}"},
             },
+            **more,
             "ipfs_connector": {"nodes": listed, **more.get("ipfs_connector", {})},
             "informer": {"disk": {"reserve": more.get("reserve", 0)}},
         }

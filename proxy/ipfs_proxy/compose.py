@@ -204,7 +204,7 @@ def _engine(folder: Path, settings: Settings) -> EngineSettings:
         ingest=IngestSettings(spool=folder),
         upkeep=UpkeepSettings(
             PresenceSettings(
-                Patience(grace=settings["cluster.repin_grace"]),
+                Patience.of(settings["cluster.repin_grace"]),
                 check_interval=settings["monitor.pubsubmon.check_interval"],
             ),
             MoveSettings(settings["cluster.repin_concurrent"], settings["cluster.repin_budget"]),

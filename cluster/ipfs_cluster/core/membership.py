@@ -43,6 +43,12 @@ class Patience:
     settle: float = 60.0
     together: float = 60.0
 
+    @classmethod
+    def of(cls, grace: float) -> Patience:
+        """The usual settle and together, but not longer than the grace."""
+        usual = cls()
+        return cls(grace, min(usual.settle, grace), min(usual.together, grace))
+
 
 @dataclass(frozen=True, slots=True)
 class Brake:

@@ -1,5 +1,5 @@
-"""`ipfs-cluster-ctl`: in this version id, peers ls, pin ls, status, watch, foreign, why, drain, rebalance, health alerts,
-version.
+"""`ipfs-cluster-ctl`: in this version id, peers ls, pin ls, status, foreign, watch, why, drain, rebalance,
+health alerts, version.
 
 Exit status: 0; 1 local or connection problem; 2 the API answered with an error. Errors are one line, never a
 traceback.

@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from ipfs_cluster.engine import Cluster
-from ipfs_cluster.errors import NotPinned
+from ipfs_cluster.errors import NotPinned, UnknownPeer
 from ipfs_cluster.model import PinType, TrackerStatus
 from ipfs_cluster.ports import PinQuery
 from ipfs_cluster.rest import shapes, upkeep
@@ -136,14 +136,14 @@ async def _foreign(request: web.Request) -> web.StreamResponse:
     wanted = request.query.get("peer", "")
     chosen = [peer for peer, name in names.items() if wanted in (peer, name)] if wanted else [None]
     if not chosen:
-        raise _BadRequest(f"there is no peer {wanted}")
+        raise UnknownPeer(f"there is no peer {wanted}")
 
     async def pages() -> AsyncIterator[list[dict[str, Any]]]:
         for peer in chosen:
             async for page in views.foreign(peer):
                 yield [shapes.foreign(found, names.get(found.peer, "")) for found in page]
 
-    return await _stream(request, pages())
+    return await stream(request, pages())
 
 
 async def _asked(request: web.Request, texts: list[str]) -> AsyncIterator[list[dict[str, Any]]]:

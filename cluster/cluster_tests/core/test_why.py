@@ -1,0 +1,219 @@
+"""Sentences for operators. Each is compared whole: they are read by people."""
+
+from __future__ import annotations
+
+import pytest
+
+from cluster_tests.engine.conftest import cid
+from ipfs_cluster.core.failures import Failure
+from ipfs_cluster.core.membership import PeerStanding
+from ipfs_cluster.core.why import Outlook, PeerFacts, Wait, about_copy, about_peer, about_pin, amount, span
+from ipfs_cluster.model import PeerId, Pin, PinProgress, PinStatus, TrackerStatus
+
+NOW = 1_000_000.0
+A, B, C = (PeerId(name) for name in "ABC")
+UP, AWAY, GONE, DRAINING = PeerStanding.UP, PeerStanding.AWAY, PeerStanding.GONE, PeerStanding.DRAINING
+ALL_UP = Outlook({A: UP, B: UP, C: UP}, {})
+
+
+def status(peer: PeerId, kind: TrackerStatus, *, ago: float = 90.0, **more: object) -> PinStatus:
+    return PinStatus(peer, f"node{peer}", kind, NOW - ago, **more)  # type: ignore[arg-type]
+
+
+def pin(*on: PeerId, low: int = 2, high: int = 3, expire_at: float = 0.0) -> Pin:
+    return Pin(cid(1), allocations=on, replication_min=low, replication_max=high, expire_at=expire_at)
+
+
+PINNED = [status(peer, TrackerStatus.PINNED) for peer in (A, B, C)]
+
+
+@pytest.mark.parametrize(
+    ("entry", "statuses", "outlook", "sentence"),
+    [
+        (pin(A, B, C), PINNED, ALL_UP, "Held by 3, wanted on 2 to 3 peers: complete."),
+        (
+            pin(A, B, C, expire_at=NOW + 7200),
+            PINNED,
+            ALL_UP,
+            "Held by 3, wanted on 2 to 3 peers: complete. It expires in 2 h.",
+        ),
+        (
+            pin(A, B, C),
+            [*PINNED[:2], status(C, TrackerStatus.PINNING)],
+            ALL_UP,
+            "Held by 2, wanted on 2 to 3 peers: enough. nodeC is to get it, see below.",
+        ),
+        (
+            pin(A, B, low=2, high=2),
+            [PINNED[0], status(B, TrackerStatus.CLUSTER_ERROR)],
+            Outlook({A: UP, B: AWAY}, {B: 120.0}),
+            "Held by 1, wanted on 2 peers: below its minimum. nodeB does not answer; if that lasts, the copy is made "
+            "elsewhere in 2 min.",
+        ),
+        (
+            pin(A, B, low=2, high=2),
+            [PINNED[0], status(B, TrackerStatus.CLUSTER_ERROR)],
+            Outlook({A: UP, B: GONE}, {B: -5.0}, unfit={"nodeC": "its disk is full"}),
+            "Held by 1, wanted on 2 peers: below its minimum. nodeB does not answer. No other peer can take it: nodeC "
+            "(its disk is full).",
+        ),
+        (
+            pin(A, B, low=2, high=2),
+            [PINNED[0], status(B, TrackerStatus.CLUSTER_ERROR)],
+            Outlook({A: UP, B: GONE}, {B: -5.0}, hold="re-allocation is switched off"),
+            "Held by 1, wanted on 2 peers: below its minimum. nodeB does not answer. No other peer is given it now: "
+            "re-allocation is switched off.",
+        ),
+        (Pin(cid(1)), PINNED, ALL_UP, "Held by 3, wanted on all 3 peers: complete."),
+        (
+            None,
+            [status(A, TrackerStatus.UNPIN_QUEUED), status(B, TrackerStatus.UNPINNED)],
+            ALL_UP,
+            "Not in the pinset; nodeA has still to let go of it.",
+        ),
+        (
+            None,
+            [status(A, TrackerStatus.UNPINNED, error="held")],
+            ALL_UP,
+            "Not in the pinset, but held by nodeA: pin it to keep it, or unpin it on the node.",
+        ),
+        (None, [status(A, TrackerStatus.UNPINNED)], ALL_UP, "Not in the pinset."),
+    ],
+)
+def test_a_pin_as_a_whole(entry: Pin | None, statuses: list[PinStatus], outlook: Outlook, sentence: str) -> None:
+    assert about_pin(entry, statuses, outlook, NOW) == sentence
+
+
+@pytest.mark.parametrize(
+    ("copy", "standing", "wait", "sentence"),
+    [
+        (PINNED[0], UP, Wait(), "holds it"),
+        (PINNED[0], DRAINING, Wait(), "holds it; it goes when others hold it, as the peer is drained"),
+        (
+            status(A, TrackerStatus.PINNING, ago=720, progress=PinProgress(1203, 3 * 2**20, NOW - 4)),
+            UP,
+            Wait(),
+            "has been fetching it for 12 min: 1,203 blocks, 3.0 MiB so far, the last one 4 s ago",
+        ),
+        (
+            status(A, TrackerStatus.PINNING, progress=PinProgress(1, 0, NOW - 80), attempts=2, error="no new block"),
+            UP,
+            Wait(),
+            "has been fetching it for 1 min 30 s: 1 block so far, nothing new for 1 min 20 s (attempt 3; before: no "
+            "new block)",
+        ),
+        (
+            status(A, TrackerStatus.PINNING),
+            UP,
+            Wait(Failure.PIN_LOCK),
+            "has been fetching it for 1 min 30 s: no block so far; nobody that has it was found yet; an add or a "
+            "collection that somebody else began on the node keeps it from pinning",
+        ),
+        (
+            status(A, TrackerStatus.PIN_QUEUED),
+            UP,
+            Wait(ahead=1203),
+            "has been to fetch it for 1 min 30 s: 1,203 come before it on this node",
+        ),
+        (
+            status(A, TrackerStatus.PIN_QUEUED),
+            AWAY,
+            Wait(until="goes on when its node is back"),
+            "has been to fetch it for 1 min 30 s: goes on when its node is back",
+        ),
+        (
+            status(A, TrackerStatus.PIN_ERROR, attempts=3, error="no space left on device", next_retry=NOW + 240),
+            UP,
+            Wait(Failure.DISK_FULL),
+            "could not fetch it in 3 attempts: no space left on device (free some space there, or pin it elsewhere); "
+            "next attempt in 4 min",
+        ),
+        (
+            status(A, TrackerStatus.UNPIN_ERROR, attempts=1, error="busy", next_retry=NOW + 5),
+            UP,
+            Wait(),
+            "could not let go of it in 1 attempt: busy; next attempt in 5 s",
+        ),
+        (
+            status(A, TrackerStatus.CLUSTER_ERROR, error="refused"),
+            GONE,
+            Wait(),
+            "has not answered for 1 min 30 s (refused); its copy counts no longer",
+        ),
+        (
+            status(A, TrackerStatus.UNEXPECTEDLY_UNPINNED),
+            UP,
+            Wait(),
+            "lost it 1 min 30 s ago, and fetches it again: begins as soon as a place is free",
+        ),
+    ],
+)
+def test_a_copy(copy: PinStatus, standing: PeerStanding, wait: Wait, sentence: str) -> None:
+    assert about_copy(copy, standing, wait, NOW) == sentence
+
+
+@pytest.mark.parametrize("kind", TrackerStatus)
+@pytest.mark.parametrize("attempts", [0, 4])
+def test_every_status_has_a_sentence(kind: TrackerStatus, attempts: int) -> None:
+    sentence = about_copy(status(A, kind, attempts=attempts, error="why"), UP, Wait(), NOW)
+    assert sentence
+    assert not sentence.endswith(("None", ": ", "."))
+
+
+def facts(**more: object) -> PeerFacts:
+    given: dict[str, object] = {"up": True, "error": "", "since": 7200.0, "standing": UP, **more}
+    return PeerFacts(**{"pinning": 0, "queued": 0, "failing": 0, "unpinning": 0, **given})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("known", "sentence"),
+    [
+        (facts(), "Its node answers, for 2 h. It has nothing to do."),
+        (
+            facts(pinning=10, queued=2000, failing=3, oldest=60.0),
+            "Its node answers, for 2 h. 10 pins are being fetched, 2,000 wait for their turn, the oldest for 1 min, 3 "
+            "failed and are tried again.",
+        ),
+        (
+            facts(up=False, error="connection refused", since=60.0, standing=AWAY, gone_in=240.0),
+            "Its node cannot be used, for 1 min: connection refused. Its copies count for another 4 min. It has "
+            "nothing to do.",
+        ),
+        (
+            facts(up=False, error="connection refused", standing=GONE, remaining=12),
+            "Its node cannot be used, for 2 h: connection refused. Its copies count no longer; 12 pins are still "
+            "allocated to it. It has nothing to do.",
+        ),
+        (
+            facts(standing=DRAINING, remaining=5),
+            "Its node answers, for 2 h. It has nothing to do. It is being drained: 5 pins are still to be moved.",
+        ),
+        (
+            facts(unfit="its disk is full"),
+            "Its node answers, for 2 h. It has nothing to do. It gets no new pins: its disk is full.",
+        ),
+    ],
+)
+def test_a_peer_as_a_whole(known: PeerFacts, sentence: str) -> None:
+    assert about_peer(known) == sentence
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-3, "0 s"),
+        (0, "0 s"),
+        (59.9, "59 s"),
+        (61, "1 min 1 s"),
+        (660, "11 min"),
+        (3661, "1 h 1 min"),
+        (90000, "1 d 1 h"),
+    ],
+)
+def test_spans(seconds: float, text: str) -> None:
+    assert span(seconds) == text
+
+
+@pytest.mark.parametrize(("size", "text"), [(0, "0 B"), (1536, "1.5 KiB"), (2**41, "2.0 TiB")])
+def test_amounts(size: int, text: str) -> None:
+    assert amount(size) == text

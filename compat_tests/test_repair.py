@@ -1,0 +1,88 @@
+"""Nodes that die, come back, are drained: the real service and command before real nodes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from compat_tests.harness.kubo import KuboNode
+from compat_tests.harness.process import eventually
+from compat_tests.harness.service import Service
+
+QUICK = {"replication_factor_min": 2, "replication_factor_max": 2, "repin_grace": "3s", "disable_repinning": False}
+
+
+@pytest.fixture
+def four(kubo_factory: Callable[..., KuboNode], service_factory: Callable[..., Service], tmp_path: Path) -> Service:
+    nodes = [kubo_factory() for _ in range(4)]
+    return service_factory(nodes, cluster=QUICK, monitor={"pubsubmon": {"check_interval": "1s"}})
+
+
+def holders(service: Service, cid: str) -> set[str]:
+    """The nodes that run and say themselves that they pin it."""
+    running = [(i, node) for i, node in enumerate(service.nodes) if node.child is not None and node.child.running]
+    return {f"n{i}" for i, node in running if cid in node.pins()}
+
+
+def remaining(service: Service, peer: str) -> int:
+    (value,) = service.rest(f"/peers/{peer}/drain")
+    return int(value["remaining"])
+
+
+def pin_all(service: Service, number: int) -> list[str]:
+    cids = []
+    for count in range(number):
+        cid = service.nodes[0].add(f"content {count}".encode(), pin="false")
+        assert service.rpc("pin/add", ("arg", cid), ("wait", "all")).status == 200
+        cids.append(cid)
+    return cids
+
+
+def test_a_dead_node_s_pins_are_made_elsewhere_and_stay_there_when_it_returns(four: Service) -> None:
+    cids = pin_all(four, 12)
+    victim = next(name for name in ("n1", "n2", "n3") if any(name in holders(four, cid) for cid in cids))
+    node = four.nodes[int(victim[1])]
+    on_it = [cid for cid in cids if victim in holders(four, cid)]
+    untouched = {cid: holders(four, cid) for cid in cids if cid not in on_it}
+    node.kill()
+    eventually(lambda: all(len(holders(four, cid)) == 2 for cid in cids), "every pin is on two nodes again", 60)
+    assert {cid: holders(four, cid) for cid in untouched} == untouched
+    why = four.ctl("why", on_it[0])
+    assert why.returncode == 0
+    assert "Held by 2, wanted on 2 peers: complete." in why.stdout
+    assert f"{victim} | " in four.ctl("why", "--peer", victim).stdout
+    eventually(lambda: "ping" in four.ctl("health", "alerts").stdout, "an alert tells of the node")
+
+    places = {cid: holders(four, cid) for cid in cids}
+    node.start()
+    eventually(lambda: not set(on_it) & set(node.pins()), "the node that returned lets go of what others have now", 60)
+    assert {cid: holders(four, cid) for cid in cids} == places
+
+
+def test_a_drained_node_ends_empty_and_every_pin_stays_on_enough_nodes(four: Service) -> None:
+    cids = pin_all(four, 12)
+    begun = four.ctl("drain", "n1")
+    assert begun.returncode == 0, begun.stderr
+    eventually(lambda: remaining(four, "n1") == 0, "nothing is allocated to it any more", 60)
+    assert "may be taken out of service" in four.ctl("drain", "--status", "n1").stdout
+    eventually(lambda: not set(cids) & set(four.nodes[1].pins()), "the node has let go of everything", 30)
+    assert all(len(holders(four, cid)) == 2 for cid in cids)
+    new = four.nodes[0].add(b"after the drain", pin="false")
+    assert four.rpc("pin/add", ("arg", new), ("wait", "all")).status == 200
+    assert "n1" not in holders(four, new)
+    four.kill()
+    four.start()
+    assert json.loads(four.ctl("--enc", "json", "drain", "--status", "n1").stdout)["draining"] is True
+    assert four.ctl("drain", "--undo", "n1").returncode == 0
+    assert "is in service" in four.ctl("drain", "--status", "n1").stdout
+
+
+def test_commands_for_upkeep_refuse_what_they_cannot_do(four: Service) -> None:
+    unknown = four.ctl("drain", "nobody")
+    assert (unknown.returncode, "there is no peer nobody" in unknown.stdout) == (2, True)
+    cancelled = four.ctl("rebalance", "cancel")
+    assert (cancelled.returncode, "no rebalance is running" in cancelled.stdout) == (2, True)
+    assert four.ctl("rebalance", "status").stdout == "No rebalance has been run.\n"
