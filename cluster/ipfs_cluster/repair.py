@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from ipfs_cluster.core.membership import PeerStanding
@@ -124,9 +124,6 @@ class Repair:
             log.warning("%d pins are below their minimum and no further peer can take them", unplaced)
         self.unplaced = unplaced
 
-    def _further(self, stay: Sequence[PeerId], leaving: Sequence[PeerId], number: int) -> Sequence[PeerId]:
-        return self._pins.further_peers((*stay, *leaving), number, leaving=leaving)
-
     def _below(self, pin: Pin) -> bool:
         return copies_missing(pin, self._presence.standing) > pin.replication_max - pin.replication_min
 
@@ -140,7 +137,7 @@ class Repair:
                     pin,
                     works.get(pin.cid, ()),
                     self._presence.standing,
-                    self._further,
+                    self._pins.further_peers,
                     grow=self._presence.brake is None,
                     top_up=top_up and self.repinning,
                 )

@@ -124,6 +124,32 @@ async def test_when_most_peers_vanish_at_once_nothing_is_concluded(five: World) 
     assert pins_made(five) == made
 
 
+async def test_after_an_outage_those_that_stay_away_get_their_time_from_its_end(five: World) -> None:
+    """Away for longer than the grace, but within an outage: not gone at the moment in which the others return."""
+    assert five.cluster is not None
+    await pinned(five, *range(10))
+    made = pins_made(five)
+    vanish(five, 0, 1, 2)
+    await five.pass_time(5 * GRACE)
+    come_back(five, 2)
+    await five.pass_time(SETTLE - 20)
+    assert five.cluster.upkeep.presence.brake is not None
+    assert pins_made(five) == made
+    await five.pass_time(60)
+    assert pins_made(five) > made
+
+
+async def test_a_drain_does_not_begin_new_copies_during_an_outage(five: World) -> None:
+    assert five.cluster is not None
+    await pinned(five, *range(5))
+    made = pins_made(five)
+    vanish(five, 1, 2, 3)
+    await five.pass_time(40)
+    await five.cluster.upkeep.drain(peer(0), on=True)
+    await five.pass_time(60)
+    assert pins_made(five) == made
+
+
 async def test_after_a_start_the_peers_get_their_time(five: World) -> None:
     await pinned(five, *range(5))
     vanish(five, 0, 1)
