@@ -18,6 +18,8 @@ from ipfs_cluster.upkeep import UpkeepSettings
 
 GRACE, SETTLE = 300.0, 60.0
 AWAY = "connection refused"
+APART = 100.0
+"""Seconds between two failures that are none of the same outage, however late each is noticed."""
 
 
 def peer(number: int) -> PeerId:
@@ -64,7 +66,7 @@ def pins_made(world: World) -> int:
 async def test_pins_below_their_minimum_are_made_elsewhere_when_the_grace_is_over(five: World) -> None:
     await pinned(five, *range(10))
     vanish(five, 0)
-    await five.pass_time(70)
+    await five.pass_time(APART)
     vanish(five, 1)
     await five.pass_time(GRACE - 30)
     before = pins_made(five)
@@ -165,7 +167,7 @@ async def test_a_service_that_is_killed_in_the_middle_of_repair_goes_on_with_it(
     await five.restart()
     await five.pass_time(SETTLE + 10)
     vanish(five, 0)
-    await five.pass_time(70)
+    await five.pass_time(APART)
     vanish(five, 1)
     await five.pass_time(GRACE)
     for _ in range(3):
@@ -185,7 +187,7 @@ async def test_switched_off_repair_leaves_pins_where_they_are(five: World) -> No
     places = await allocations(five, cid(1))
     numbers = [int(place[-1]) for place in places]
     vanish(five, numbers[1])
-    await five.pass_time(70)
+    await five.pass_time(APART)
     vanish(five, numbers[2])
     await five.pass_time(2 * GRACE)
 
@@ -200,7 +202,7 @@ async def test_repair_goes_no_faster_than_its_budget(five: World) -> None:
     await five.pass_time(SETTLE + 10)
     await pinned(five, *range(30))
     vanish(five, 0)
-    await five.pass_time(70)
+    await five.pass_time(APART)
     vanish(five, 1)
     await five.pass_time(GRACE)
     assert five.cluster is not None
@@ -279,7 +281,7 @@ async def test_pins_for_which_no_peer_is_left_are_counted_once(world: World) -> 
     await world.pass_time(SETTLE + 10)
     await pinned(world, 1, 2)
     vanish(world, 0)
-    await world.pass_time(70)
+    await world.pass_time(APART)
     vanish(world, 1)
     await world.pass_time(2 * GRACE)
     assert world.cluster is not None

@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from ipfs_cluster.engine import Cluster
-from ipfs_cluster.errors import NotPinned, UnknownPeer
+from ipfs_cluster.errors import NotPinned
 from ipfs_cluster.model import PinType, TrackerStatus
 from ipfs_cluster.ports import PinQuery
 from ipfs_cluster.rest import shapes, upkeep
@@ -136,7 +136,7 @@ async def _foreign(request: web.Request) -> web.StreamResponse:
     wanted = request.query.get("peer", "")
     chosen = [peer for peer, name in names.items() if wanted in (peer, name)] if wanted else [None]
     if not chosen:
-        raise UnknownPeer(f"there is no peer {wanted}")
+        raise BadRequest(f"there is no peer {wanted}")
 
     async def pages() -> AsyncIterator[list[dict[str, Any]]]:
         for peer in chosen:
