@@ -333,6 +333,8 @@ class Play:
                 node.refusals[CIDS[rest[0]]] = rest[1]
             case "accepts":
                 node.refusals.pop(CIDS[rest[0]])
+            case "accepts-all":
+                node.refusals.clear()
             case "refuses-adds":
                 node.add_refused = rest[0].encode()
             case "breaks-adds":
@@ -344,7 +346,7 @@ class Play:
                     self.sim.foreign.add((name, cid))
             case "loses":
                 for cid in words.cids:
-                    node.pins_held.pop(cid)
+                    node.pins_held.pop(cid, None)
                     self.sim.foreign.discard((name, cid))
             case "becomes":
                 node.node_id = rest[0]
