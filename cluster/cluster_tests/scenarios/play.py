@@ -28,6 +28,8 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 CIDS = {letter: numbered(number) for number, letter in enumerate(LETTERS)}
 NAMES = {cid: letter for letter, cid in CIDS.items()}
 HOUR = 3600.0
+ROOM = 10**11
+"""Bytes that are enough for every scenario."""
 SOON = 30.0
 """Seconds in which everything that waits for no retry is done."""
 
@@ -122,6 +124,7 @@ class Play:
             node.away = ""
             node.refusals.clear()
             node.add_refused, node.add_trailer = b"", ""
+            node.free = max(node.free, ROOM)
         await self.sim.settle()
 
     async def rest(self) -> None:
@@ -339,6 +342,8 @@ class Play:
                 node.add_refused = rest[0].encode()
             case "breaks-adds":
                 node.add_trailer = rest[0]
+            case "room":
+                node.free = int(rest[0])
             case "holds":
                 mode = PinMode.DIRECT if "direct" in rest else PinMode.RECURSIVE
                 for cid in words.cids:
