@@ -82,7 +82,9 @@ class Model:
         self._settled[cid] = frozenset({True})
 
     def allows(self, cid: Cid, now: float) -> Outcomes:
-        """What may be while no request is on its way."""
+        """What may be now."""
+        if cid in self._crowds:
+            return frozenset({False, True})
         if 0 < self._expiry.get(cid, 0.0) <= now:
             return frozenset({False})
         return self._settled.get(cid, frozenset({False}))
