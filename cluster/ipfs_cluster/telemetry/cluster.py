@@ -13,6 +13,7 @@ from ipfs_cluster.telemetry.meters import Table
 from ipfs_cluster.telemetry.nodes import NODES
 from ipfs_cluster.telemetry.peers import WORK, PeerPart
 from ipfs_cluster.telemetry.pinset import INGEST, PINSET, STORE, StorePart
+from ipfs_cluster.telemetry.upkeep import UPKEEP, UPKEEP_PEERS
 
 
 def cluster_tables(cluster: Cluster, store: Store, cache: FiguresCache, clock: Clock) -> list[Table[Any]]:
@@ -21,10 +22,12 @@ def cluster_tables(cluster: Cluster, store: Store, cache: FiguresCache, clock: C
     def peers() -> Iterator[tuple[tuple[str, ...], PeerPart]]:
         time, monotonic = clock.time(), clock.monotonic()
         for peer in cluster.peers_by_id.values():
-            yield (peer.name,), PeerPart(peer, cache.latest, time, monotonic)
+            yield (peer.name,), PeerPart(peer, cluster.upkeep, cache.latest, cache.draining, time, monotonic)
 
+    cache.drained = lambda: [peer.id for peer in cluster.peers_by_id.values() if peer.record.draining]
     return [
         Table.of((*PINSET, *INGEST), cluster),
+        Table.of(UPKEEP, cluster.upkeep),
         Table.of((*LEGACY_STORE, *STORE), StorePart(store, cache)),
-        Table((*LEGACY_PEERS, *NODES, *WORK), peers, ("peer",)),
+        Table((*LEGACY_PEERS, *NODES, *WORK, *UPKEEP_PEERS), peers, ("peer",)),
     ]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ipfs_cluster.core.failures import Failure
-from ipfs_cluster.model import WANTS_PIN, WANTS_UNPIN, Metric, TrackerStatus
+from ipfs_cluster.model import WANTS_PIN, WANTS_UNPIN, Metric, PeerId, TrackerStatus
 from ipfs_cluster.peer import LocalPeer
 from ipfs_cluster.ports import QueueFigures, StoreFigures
 from ipfs_cluster.telemetry.meters import Kind, Meter, Readings, counter
+from ipfs_cluster.upkeep import Upkeep
 
 QUEUED = sorted(WANTS_PIN | WANTS_UNPIN)
 """Statuses that a row of work can have."""
@@ -16,10 +18,14 @@ QUEUED = sorted(WANTS_PIN | WANTS_UNPIN)
 
 @dataclass(frozen=True, slots=True)
 class PeerPart:
-    """One peer. figures: of the store, None while they are not known. time, monotonic: of the clock, now."""
+    """One peer. figures: of the store, None while they are not known. draining: how many pins are left on each peer
+    that is drained. time, monotonic: of the clock, now.
+    """
 
     peer: LocalPeer
+    upkeep: Upkeep
     figures: StoreFigures | None
+    draining: Mapping[PeerId, int]
     time: float
     monotonic: float
 
