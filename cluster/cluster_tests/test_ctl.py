@@ -10,6 +10,7 @@ import pytest
 import requests
 import responses
 
+from ipfs_cluster.ctl import output
 from ipfs_cluster.ctl.main import main
 
 URL = "http://127.0.0.1:9094"
@@ -256,3 +257,40 @@ def test_wrong_usage_is_status_2_with_the_usage(arguments: list[str], capsys: py
         main(arguments)
     assert caught.value.code == 2
     assert capsys.readouterr().err.startswith("usage: ipfs-cluster-ctl")
+
+
+MEASURED = {
+    "name": "freespace",
+    "peer": "A",
+    "value": "12000000000",
+    "expire": 1_700_000_020_500_000_000,
+    "valid": True,
+    "weight": 12_000_000_000,
+    "partitionable": False,
+    "received_at": 1_700_000_000_000_000_000,
+}
+
+
+def test_health_metrics(api: responses.RequestsMock, capsys: pytest.CaptureFixture[str]) -> None:
+    api.get(f"{URL}/monitor/metrics", json=["freespace", "tag:group"])
+    api.get(f"{URL}/monitor/metrics/tag%3Agroup", json=[{**MEASURED, "name": "tag:group", "value": "rack-1"}])
+    assert main(["health", "metrics"]) == 0
+    assert main(["health", "metrics", "tag:group"]) == 0
+    *names, line = capsys.readouterr().out.splitlines()
+    assert names == ["freespace", "tag:group"]
+    assert line.startswith("A | tag:group: rack-1 | Expires in: ")
+    assert line.endswith(" ago")
+
+
+@pytest.mark.parametrize(
+    ("changes", "after", "shown"),
+    [
+        ({}, 0, "A | freespace: 12 GB | Expires in: 20 seconds from now"),
+        ({"weight": 1_500_000_000}, 19, "A | freespace: 1.5 GB | Expires in: 1 second from now"),
+        ({"weight": 0, "value": "0"}, 20, "A | freespace: 0 | Expires in: now"),
+        ({"name": "reposize", "value": "7", "weight": -7}, 81, "A | reposize: 7 | Expires in: 1 minute ago"),
+        ({"weight": 999}, -7200, "A | freespace: 999 B | Expires in: 2 hours from now"),
+    ],
+)
+def test_a_measurement_on_one_line(changes: dict[str, Any], after: float, shown: str) -> None:
+    assert output.metric({**MEASURED, **changes}, 1_700_000_000 + after) == shown

@@ -23,7 +23,7 @@ from ipfs_cluster.hops import loop_message
 from ipfs_cluster.hub import Hub
 from ipfs_cluster.ingest import Ingest, IngestCall, IngestSettings, Upload, counted
 from ipfs_cluster.mesh import connect_all
-from ipfs_cluster.model import NodeInfo, PeerId, PinOptions, RepoStat
+from ipfs_cluster.model import Metric, NodeInfo, PeerId, PinOptions, RepoStat
 from ipfs_cluster.peer import LocalPeer, PeerSettings, PeerSpec
 from ipfs_cluster.pinning import PinCall, UpdateCall, Wait
 from ipfs_cluster.pins import SETTLE, Pins
@@ -178,6 +178,21 @@ class Cluster:
                 if peer.up and peer.state.info is not None
             }
             await connect_all(nodes)
+
+    def metric_names(self) -> list[str]:
+        """What is measured of peers, sorted."""
+        return sorted({name for peer in self.peers_by_id.values() for name in peer.state.metrics})
+
+    def metrics(self, name: str) -> list[Metric]:
+        """The latest measurement of this name of each peer where one counts, by peer ID."""
+        now = self._clock.monotonic()
+        found = [peer.state.metrics.get(name) for _, peer in sorted(self.peers_by_id.items())]
+        return [metric for metric in found if metric is not None and metric.usable(now)]
+
+    @property
+    def steady_offset(self) -> float:
+        """What has to be added to a measurement's times to make them unix seconds, as the wall clock is now."""
+        return self._clock.time() - self._clock.monotonic()
 
     async def count(self) -> int:
         """How many pins there are."""

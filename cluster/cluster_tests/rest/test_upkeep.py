@@ -110,3 +110,21 @@ async def test_a_web_page_may_not_change_anything(world: World, client: Client) 
     answer = await client.post("/peers/name2/drain", headers={"Origin": "http://evil.example"})
     assert answer.status == 403
     assert not world.peers[2].record.draining
+
+
+async def test_measurements_are_shown_while_they_count_in_unix_time(world: World, client: Client) -> None:
+    names = await (await client.get("/monitor/metrics")).json()
+    assert {"ping", "freespace", "numpin", "tag:group"} <= set(names)
+    assert names == sorted(names)
+    shown = await (await client.get("/monitor/metrics/freespace")).json()
+    assert [metric["peer"] for metric in shown] == ["peer0", "peer1", "peer2"]
+    now = world.clock.time() * 1e9
+    assert now - 60e9 < shown[1]["received_at"] <= now < shown[1]["expire"] <= now + 60e9
+    assert (shown[1]["value"], shown[1]["weight"]) == (str(10**12 - 1), 10**12 - 1)
+
+    world.nodes[1].away = "gone"
+    await world.pass_time(70)
+    shown = await (await client.get("/monitor/metrics/freespace")).json()
+    assert [metric["peer"] for metric in shown] == ["peer0", "peer2"]
+    answer = await client.get("/monitor/metrics/nosuch")
+    assert (answer.status, await answer.json()) == (200, [])

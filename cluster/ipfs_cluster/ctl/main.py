@@ -1,5 +1,5 @@
 """`ipfs-cluster-ctl`: in this version id, peers ls, pin ls, status, foreign, watch, why, drain, rebalance,
-health alerts, version.
+health alerts, health metrics, version.
 
 Exit status: 0; 1 local or connection problem; 2 the API answered with an error. Errors are one line, never a
 traceback.
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -154,6 +155,8 @@ def _add_upkeep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         rebalance.add_parser(name, help=text)
     health = _group(commands.add_parser("health", help="what the cluster noticed"))
     health.add_parser("alerts", help="the latest alerts, newest first")
+    metrics = health.add_parser("metrics", help="what was measured of the peers last, by name; without one: the names")
+    metrics.add_argument("name", nargs="?")
 
 
 def run(arguments: argparse.Namespace, api: Api) -> Iterator[tuple[Any, str]]:
@@ -204,6 +207,11 @@ def _upkeep(arguments: argparse.Namespace, api: Api) -> Iterator[tuple[Any, str]
             preview = "true" if what == "preview" else ""
             answers = api.ask(method, "/rebalance", preview=preview)
             yield from ((value, output.rebalance(value)) for value in answers)
+        case "health", "metrics" if arguments.name:
+            for metrics in api.get(f"/monitor/metrics/{quote(arguments.name, safe='')}"):
+                yield metrics, "\n".join(output.metric(metric, time.time()) for metric in metrics)
+        case "health", "metrics":
+            yield from ((names, "\n".join(names)) for names in api.get("/monitor/metrics"))
         case _:
             for alerts in api.get("/health/alerts"):
                 yield alerts, "\n".join(map(output.alert, alerts))

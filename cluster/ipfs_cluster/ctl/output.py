@@ -121,5 +121,32 @@ def alert(value: dict[str, Any]) -> str:
     return f"{value['peer']}: {value['name']}{text}. Expired at: {expired}. Triggered at: {triggered}"
 
 
+def metric(value: dict[str, Any], now: float) -> str:
+    """A measurement on one line. now: unix seconds."""
+    text = value["value"]
+    if value["name"] == "freespace" and value["weight"] > 0:
+        text = _bytes(value["weight"])
+    return f"{value['peer']} | {value['name']}: {text} | Expires in: {_distance(value['expire'] / 1e9 - now)}"
+
+
+def _bytes(size: int) -> str:
+    """As ipfs-cluster shows sizes: "12 GB", "1.5 GB"."""
+    amount, units = float(size), ["B", "kB", "MB", "GB", "TB", "PB", "EB"]
+    while amount >= 1000 and len(units) > 1:
+        amount /= 1000
+        del units[0]
+    return f"{amount:.1f} {units[0]}" if amount < 10 and units[0] != "B" else f"{amount:.0f} {units[0]}"
+
+
+def _distance(seconds: float) -> str:
+    """As ipfs-cluster shows times: "20 seconds from now", "1 minute ago"."""
+    whole = abs(int(seconds))
+    if not whole:
+        return "now"
+    size, unit = next((size, unit) for size, unit in ((3600, "hour"), (60, "minute"), (1, "second")) if whole >= size)
+    number = whole // size
+    return f"{number} {unit}{'s' if number > 1 else ''} {'from now' if seconds > 0 else 'ago'}"
+
+
 def _time(text: str, absent: str) -> str:
     return absent if text == ZERO_TIME else text[:19].replace("T", " ")

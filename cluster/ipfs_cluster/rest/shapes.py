@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ipfs_cluster import cid as cids
-from ipfs_cluster.model import PeerInfo, Pin, PinMode, PinStatus, PinType
+from ipfs_cluster.model import Metric, PeerInfo, Pin, PinMode, PinStatus, PinType
 from ipfs_cluster.ports import ForeignPin
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
@@ -98,4 +98,18 @@ def identity(peer: PeerInfo, peers: Sequence[PeerInfo], version: str) -> dict[st
         "error": "",
         "ipfs": ipfs,
         "peername": peer.name,
+    }
+
+
+def metric(measured: Metric, expire: float, received_at: float) -> dict[str, Any]:
+    """A measurement. expire, received_at: unix seconds."""
+    return {
+        "name": measured.name,
+        "peer": measured.peer,
+        "value": measured.value,
+        "expire": int(expire * 1e9),
+        "valid": measured.valid,
+        "weight": measured.weight,
+        "partitionable": measured.partitionable,
+        "received_at": int(received_at * 1e9),
     }

@@ -1,4 +1,4 @@
-"""Routes that ipfs-cluster does not have: why, drain, rebalance; and its alerts."""
+"""Routes that ipfs-cluster does not have: why, drain, rebalance; and its alerts and measurements."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from aiohttp import web
 from ipfs_cluster import cid as cids
 from ipfs_cluster.alerts import Alert
 from ipfs_cluster.model import PinStatus
+from ipfs_cluster.rest import shapes
 from ipfs_cluster.rest.answers import answer, cid_of
 from ipfs_cluster.rest.keys import CLUSTER
 from ipfs_cluster.rest.shapes import moment
@@ -128,18 +129,22 @@ async def _alerts(request: web.Request) -> web.StreamResponse:
 
 
 def _alert(alert: Alert) -> dict[str, Any]:
-    metric = alert.metric
-    return {
-        "name": metric.name,
-        "peer": metric.peer,
-        "value": metric.value,
-        "expire": int(alert.expired_at * 1e9),
-        "valid": metric.valid,
-        "weight": metric.weight,
-        "partitionable": metric.partitionable,
-        "received_at": int(alert.received_at * 1e9),
-        "triggered_at": moment(alert.triggered_at),
-    }
+    shown = shapes.metric(alert.metric, alert.expired_at, alert.received_at)
+    return {**shown, "triggered_at": moment(alert.triggered_at)}
+
+
+# --- measurements ---
+
+
+async def _metric_names(request: web.Request) -> web.StreamResponse:
+    return answer(request.app[CLUSTER].metric_names())
+
+
+async def _metrics(request: web.Request) -> web.StreamResponse:
+    cluster = request.app[CLUSTER]
+    offset = cluster.steady_offset
+    found = cluster.metrics(request.match_info["name"])
+    return answer([shapes.metric(metric, metric.expire + offset, metric.received_at + offset) for metric in found])
 
 
 ROUTES = (
@@ -152,4 +157,6 @@ ROUTES = (
     web.post("/rebalance", _rebalance),
     web.delete("/rebalance", _rebalance),
     web.get("/health/alerts", _alerts),
+    web.get("/monitor/metrics", _metric_names),
+    web.get("/monitor/metrics/{name}", _metrics),
 )
