@@ -86,6 +86,7 @@ class Play:
             "clock": self._clock,
             "reconcile": self._reconcile,
             "collect": self._collect,
+            "drain": self._drain,
             "status": self._status,
             "pinset": self._pinset,
             "held": self._held,
@@ -392,6 +393,15 @@ class Play:
                 self.lines += [f"client: collect {one.peername} {one.error}" for one in page if one.error]
 
         await self._client("collect", [], work)
+
+    async def _drain(self, words: Words) -> None:
+        """drain n1 [off]: move its pins elsewhere, or take it into service again; how far it is."""
+        cluster = self.sim.cluster
+        assert cluster is not None
+        (name, *off) = words.alone
+        await self.sim.ask(cluster.upkeep.drain(PeerId(name), on=not off))
+        state = await self.sim.ask(cluster.upkeep.drained(PeerId(name)))
+        self.lines.append(f"{name} {'drained' if state.done else state.standing.value}, {state.remaining} pins")
 
     # --- looking ---
 

@@ -16,10 +16,10 @@ from cluster_tests.scenarios.run import driven
 from ipfs_cluster.stores.memory import MemoryStore
 from ipfs_cluster.testing.simulation import Killed
 
-cids = st.sampled_from("ABC")
+cids = st.sampled_from("AB")
 nodes = st.sampled_from(["n1", "n2", "n3"])
 options = st.sampled_from(
-    ["", "direct", "name=x", "min=1 max=1", "min=3 max=3", "on=n2,n3", "wait=accepted", "wait=all", "timeout=5s"]
+    ["", "direct", "name=x", "min=1 max=1", "min=3 max=3", "on=n2,n3", "wait=accepted", "wait=all"]
 )
 faults = st.sampled_from(
     ["down", "up", "silent", "speaks", "refuses {cid} blocked", "accepts-all", "loses {cid}", "breaks-adds broken"]
@@ -61,6 +61,17 @@ class AnyCourse(RuleBasedStateMachine):
     @rule(cid=cids, option=options)
     def pin(self, cid: str, option: str) -> None:
         self._do(f"pin {cid} {option}")
+
+    @rule(cid=cids, node=nodes)
+    def pin_that_a_node_refuses(self, cid: str, node: str) -> None:
+        self._do(f"node {node} refuses {cid} blocked")
+        self._do(f"pin {cid} on={node}")
+
+    @rule(cid=cids, option=options)
+    def pin_that_takes_too_long(self, cid: str, option: str) -> None:
+        self._do(f"nobody {cid}")
+        self._do(f"pin {cid} {option} timeout=5s")
+        self._do("advance 6s")
 
     @rule(cid=cids)
     def unpin(self, cid: str) -> None:
@@ -116,5 +127,5 @@ class AnyCourse(RuleBasedStateMachine):
 
 TestAnyCourse = AnyCourse.TestCase
 TestAnyCourse.settings = settings(
-    max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=50, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -20,7 +20,7 @@ from ipfs_cluster.stores.memory import MemoryStore
 from ipfs_cluster.stores.sqlite import SqliteStore
 from ipfs_cluster.testing.simulation import Killed
 
-SQLITE_STRIDE = 31
+SQLITE_STRIDE = 61
 """On SQLite one kill in so many in the fast tier, spread over the courses of all scenarios."""
 
 
