@@ -16,7 +16,6 @@ from ipfs_cluster.adopt import adopt
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.clockwatch import ClockWatch
 from ipfs_cluster.counters import IngestCounters, PinsetCounters
-from ipfs_cluster.diagnosis import Diagnosis
 from ipfs_cluster.feed import Batch, watch
 from ipfs_cluster.gc import Collected, collect
 from ipfs_cluster.hops import loop_message
@@ -31,9 +30,8 @@ from ipfs_cluster.planning import Defaults
 from ipfs_cluster.ports import Clock, Node, Store
 from ipfs_cluster.queues import Queues
 from ipfs_cluster.removal import UnpinOutcome
-from ipfs_cluster.standing import Standing
 from ipfs_cluster.tasks import TaskSet, sleep_or_event
-from ipfs_cluster.upkeep import Upkeep, UpkeepSettings
+from ipfs_cluster.upkeep import Diagnosis, Upkeep, UpkeepSettings
 from ipfs_cluster.views import Views
 
 log = logging.getLogger(__name__)
@@ -230,14 +228,6 @@ class Cluster:
         Raises ClusterError with Kubo's texts.
         """
         return await self._pins.update(old, new, unpin=unpin)
-
-    async def standings(self, cid: Cid) -> list[Standing]:
-        """Why a CID is not (yet, any more) as wanted on its peers: one for each peer that has work to do on it; where
-        there is none, all is as wanted. Raises StoreUnavailable.
-        """
-        works = await self._store.work([cid])
-        served = [work for work in works if work.peer in self.peers_by_id]
-        return await asyncio.gather(*(self.peers_by_id[work.peer].tracker.standing(work) for work in served))
 
     def watch(self, place: str = "") -> AsyncGenerator[Batch, None]:
         """The pinset as it is, then as it changes, for ever; from a place of an earlier batch on, if there is one."""

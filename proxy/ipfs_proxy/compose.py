@@ -18,19 +18,16 @@ from ipfs_cluster.hops import HOPS
 from ipfs_cluster.identity import load_or_create
 from ipfs_cluster.model import PeerId
 from ipfs_cluster.monitor import MonitorSettings
-from ipfs_cluster.moves import MoveSettings
 from ipfs_cluster.nodes.http import Endpoint, HttpTransport
 from ipfs_cluster.nodes.kubo import KuboNode
 from ipfs_cluster.planning import Defaults
 from ipfs_cluster.ports import Clock, Store
-from ipfs_cluster.presence import PresenceSettings
-from ipfs_cluster.repair import RepairSettings
 from ipfs_cluster.rest.app import app
 from ipfs_cluster.rest.metrics import add_metrics
 from ipfs_cluster.settings import Node, Settings
 from ipfs_cluster.stores.sqlite import Restored, SqliteStore, backup, restore
 from ipfs_cluster.telemetry import FiguresCache, Table, Telemetry, cluster_tables
-from ipfs_cluster.upkeep import UpkeepSettings
+from ipfs_cluster.upkeep import MoveSettings, PresenceSettings, RepairSettings, UpkeepSettings
 from ipfs_proxy.front.server import Limits, Listen, Server
 from ipfs_proxy.front.upstream import Upstream
 from ipfs_proxy.meters import FRONT

@@ -110,7 +110,7 @@ async def test_by_refs_a_dag_is_fetched_before_it_is_pinned(world: World) -> Non
     await until(lambda: all(node.calls["refs"] for node in world.nodes), "it is fetched")
     await until(lambda: world.holders(cid(1)) == [0, 1, 2], "a direct pin needs no walk")
     assert cid(1000) not in world.nodes[0].pin_calls
-    (standing, *_) = await cluster.standings(cid(1000))
+    (standing, *_) = await cluster.why.standings(cid(1000))
     assert (standing.call, standing.bytes_known) == ("refs", False)
     await world.network.publish(cid(1000))
     await until(lambda: world.holders(cid(1000)) == [0, 1, 2], "it is pinned")
@@ -170,7 +170,7 @@ async def test_what_the_daemon_will_never_pin_is_tried_seldom(world: World) -> N
         return await world.status(cid(1)) == await world.status(cid(2)) == [TrackerStatus.PIN_ERROR] * 3
 
     await until(both_failed, "both failed")
-    invalid, other = [(await cluster.standings(cid(n)))[0].next_attempt - world.clock.time() for n in (1, 2)]
+    invalid, other = [(await cluster.why.standings(cid(n)))[0].next_attempt - world.clock.time() for n in (1, 2)]
     assert invalid > 1000 > other
 
 
@@ -193,5 +193,5 @@ async def test_a_pin_that_does_not_begin_although_its_root_is_there_waits_for_th
         return await world.status(cid(1)) == [TrackerStatus.PIN_ERROR] * 3
 
     await until(failed, "they gave up")
-    failures = [standing.failure for standing in await cluster.standings(cid(1))]
+    failures = [standing.failure for standing in await cluster.why.standings(cid(1))]
     assert failures == ["not found in time", "pin lock held", "not found in time"]

@@ -10,11 +10,9 @@ from cluster_tests.engine.conftest import World, cid, until
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.errors import InvalidArgument, UnknownPeer
 from ipfs_cluster.model import PeerId, PinOptions
-from ipfs_cluster.moves import MoveSettings
 from ipfs_cluster.pinning import Wait
-from ipfs_cluster.repair import RepairSettings
 from ipfs_cluster.testing.fake_node import FakeNode
-from ipfs_cluster.upkeep import UpkeepSettings
+from ipfs_cluster.upkeep import MoveSettings, RepairSettings, UpkeepSettings
 
 GRACE, SETTLE = 300.0, 60.0
 AWAY = "connection refused"

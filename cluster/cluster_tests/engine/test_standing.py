@@ -27,7 +27,7 @@ async def accept(world: World, *numbers: int) -> None:
 
 async def standing(world: World, number: int, peer: int = 0) -> Standing:
     assert world.cluster is not None
-    (found,) = [one for one in await world.cluster.standings(cid(number)) if one.peer == f"peer{peer}"]
+    (found,) = [one for one in await world.cluster.why.standings(cid(number)) if one.peer == f"peer{peer}"]
     return found
 
 
@@ -35,7 +35,7 @@ async def test_what_is_as_wanted_has_no_standing(world: World) -> None:
     cluster = await world.start()
     await (await cluster.pin([(cid(1), NONE)])).wait()
     await world.quiet()
-    assert await cluster.standings(cid(1)) == await cluster.standings(cid(2)) == []
+    assert await cluster.why.standings(cid(1)) == await cluster.why.standings(cid(2)) == []
 
 
 async def test_an_attempt_in_progress_tells_how_far_it_is(world: World) -> None:

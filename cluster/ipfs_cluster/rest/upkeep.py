@@ -7,12 +7,12 @@ from typing import Any
 from aiohttp import web
 
 from ipfs_cluster import cid as cids
-from ipfs_cluster.alerts import Alert
 from ipfs_cluster.model import PinStatus
 from ipfs_cluster.rest import shapes
 from ipfs_cluster.rest.answers import answer, cid_of
 from ipfs_cluster.rest.keys import CLUSTER
 from ipfs_cluster.rest.shapes import moment
+from ipfs_cluster.upkeep.alerts import Alert
 
 # --- why ---
 

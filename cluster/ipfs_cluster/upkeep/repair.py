@@ -15,11 +15,11 @@ from ipfs_cluster.core.membership import PeerStanding
 from ipfs_cluster.core.repair import copies_missing, decide
 from ipfs_cluster.errors import ClusterError
 from ipfs_cluster.model import PeerId, Pin
-from ipfs_cluster.moves import Moves
 from ipfs_cluster.pins import Pins, by_cid
 from ipfs_cluster.ports import Clock, PinQuery, Store
-from ipfs_cluster.presence import Presence
 from ipfs_cluster.tasks import sleep_or_event
+from ipfs_cluster.upkeep.moves import Moves
+from ipfs_cluster.upkeep.presence import Presence
 
 log = logging.getLogger(__name__)
 

@@ -14,11 +14,11 @@ from ipfs_cluster.core.rebalance import Load, Move, plan
 from ipfs_cluster.core.repair import moved
 from ipfs_cluster.errors import ClusterError, InvalidArgument
 from ipfs_cluster.model import Metric, PeerId
-from ipfs_cluster.moves import Moves
 from ipfs_cluster.peer import LocalPeer
 from ipfs_cluster.ports import Clock, PinQuery, Store
-from ipfs_cluster.presence import Presence
 from ipfs_cluster.tasks import TaskSet
+from ipfs_cluster.upkeep.moves import Moves
+from ipfs_cluster.upkeep.presence import Presence
 
 log = logging.getLogger(__name__)
 

@@ -10,13 +10,13 @@ from ipfs_cluster.cid import Cid
 from ipfs_cluster.core.budget import Budget
 from ipfs_cluster.core.repair import Change, decide
 from ipfs_cluster.errors import Conflict
-from ipfs_cluster.flights import Flights
 from ipfs_cluster.hub import Hub
 from ipfs_cluster.model import PeerId, Pin, Priority
 from ipfs_cluster.peer import LocalPeer
 from ipfs_cluster.pins import Pins, by_cid
 from ipfs_cluster.ports import Clock, PutPin, Store
-from ipfs_cluster.presence import Presence
+from ipfs_cluster.upkeep.flights import Flights
+from ipfs_cluster.upkeep.presence import Presence
 
 log = logging.getLogger(__name__)
 

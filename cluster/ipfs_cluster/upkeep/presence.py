@@ -7,12 +7,12 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ipfs_cluster.alerts import Alerts
 from ipfs_cluster.core.membership import Brake, Patience, PeerStanding, Sighting, brake, observe, standings
 from ipfs_cluster.model import PeerId
 from ipfs_cluster.peer import LocalPeer
 from ipfs_cluster.ports import Clock
 from ipfs_cluster.tasks import sleep_or_event
+from ipfs_cluster.upkeep.alerts import Alerts
 
 log = logging.getLogger(__name__)
 

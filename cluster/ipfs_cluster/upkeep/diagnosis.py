@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,8 +13,8 @@ from ipfs_cluster.model import WANTS_UNPIN, PeerId, Pin, PinStatus, TrackerStatu
 from ipfs_cluster.peer import LocalPeer
 from ipfs_cluster.pins import Pins
 from ipfs_cluster.ports import Clock, PinQuery, Store
-from ipfs_cluster.standing import WaitsFor
-from ipfs_cluster.upkeep import Upkeep
+from ipfs_cluster.standing import Standing, WaitsFor
+from ipfs_cluster.upkeep.upkeep import Upkeep
 from ipfs_cluster.views import Views
 
 REPINNING_OFF = "re-allocation is switched off (cluster.disable_repinning)"
@@ -72,13 +73,14 @@ class Diagnosis:
         )
         return PinWhy(cid, pin, sentence, copies)
 
+    async def standings(self, cid: Cid) -> list[Standing]:
+        """One for each peer that has work to do on a CID; where there is none, all is as wanted."""
+        works = [work for work in await self._store.work([cid]) if work.peer in self._peers]
+        return await asyncio.gather(*(self._peers[work.peer].tracker.standing(work) for work in works))
+
     async def _waits(self, cid: Cid) -> dict[PeerId, Wait]:
-        waits = {}
-        for work in await self._store.work([cid]):
-            if work.peer in self._peers:
-                row = await self._peers[work.peer].tracker.standing(work)
-                waits[work.peer] = Wait(row.failure, UNTIL.get(row.waits_for, ""), row.ahead)
-        return waits
+        rows = await self.standings(cid)
+        return {row.peer: Wait(row.failure, UNTIL.get(row.waits_for, ""), row.ahead) for row in rows}
 
     def _outlook(self, pin: Pin | None) -> Outlook:
         presence = self._upkeep.presence

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ipfs_cluster.alerts import Alerts
 from ipfs_cluster.core.membership import PeerStanding
 from ipfs_cluster.errors import UnknownPeer
 from ipfs_cluster.hub import Hub
 from ipfs_cluster.model import PeerId
-from ipfs_cluster.moves import Moves, MoveSettings
 from ipfs_cluster.peer import LocalPeer
 from ipfs_cluster.pins import Pins
 from ipfs_cluster.planning import Defaults
 from ipfs_cluster.ports import Clock, PinQuery, Store
-from ipfs_cluster.presence import Presence, PresenceSettings
-from ipfs_cluster.rebalance import Rebalance
-from ipfs_cluster.repair import Repair, RepairSettings
 from ipfs_cluster.tasks import TaskSet
+from ipfs_cluster.upkeep.alerts import Alerts
+from ipfs_cluster.upkeep.moves import Moves, MoveSettings
+from ipfs_cluster.upkeep.presence import Presence, PresenceSettings
+from ipfs_cluster.upkeep.rebalance import Rebalance
+from ipfs_cluster.upkeep.repair import Repair, RepairSettings
 
 
 @dataclass(frozen=True, slots=True)
