@@ -98,7 +98,7 @@ def test_what_does_not_fit_is_refused_while_the_body_is_still_to_come(
     with connect(service.address, 20) as sock:
         head = f"POST /api/v0/add HTTP/1.1\r\nHost: x\r\nContent-Length: {TOO_MUCH}\r\n"
         sock.sendall(f"{head}Content-Type: multipart/form-data; boundary=b\r\n\r\n".encode())
-        answer = sock.recv(1 << 16).decode()
+        answer = b"".join(iter(lambda: sock.recv(1 << 16), b"")).decode()
     assert answer.startswith("HTTP/1.1 500 ")
     assert "not enough space for 1.0 PB: n0, n1, n2 (not enough space: " in answer
 
