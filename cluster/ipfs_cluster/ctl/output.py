@@ -125,13 +125,13 @@ def metric(value: dict[str, Any], now: float) -> str:
     """A measurement on one line. now: unix seconds."""
     text = value["value"]
     if value["name"] == "freespace" and value["weight"] > 0:
-        text = _bytes(value["weight"])
+        text = size(value["weight"])
     return f"{value['peer']} | {value['name']}: {text} | Expires in: {_distance(value['expire'] / 1e9 - now)}"
 
 
-def _bytes(size: int) -> str:
+def size(number: float) -> str:
     """As ipfs-cluster shows sizes: "12 GB", "1.5 GB"."""
-    amount, units = float(size), ["B", "kB", "MB", "GB", "TB", "PB", "EB"]
+    amount, units = float(number), ["B", "kB", "MB", "GB", "TB", "PB", "EB"]
     while amount >= 1000 and len(units) > 1:
         amount /= 1000
         del units[0]
@@ -150,3 +150,28 @@ def _distance(seconds: float) -> str:
 
 def _time(text: str, absent: str) -> str:
     return absent if text == ZERO_TIME else text[:19].replace("T", " ")
+
+
+def added(value: dict[str, Any], *, quiet: bool = False) -> str:
+    """What an add made."""
+    return str(value["cid"]) if quiet else f"added {value['cid']} {value['name']}"
+
+
+def gc(value: dict[str, Any]) -> str:
+    """What garbage collections removed, by peer."""
+    lines: list[str] = []
+    for peer, found in sorted((value["peer_map"] or {}).items()):
+        error = f" | ERROR: {found['error']}" if found.get("error") else ""
+        lines += [f"{found['peername'] or peer:<15}{error}", "  > CIDs:"]
+        for key in found["keys"] or ():
+            lines.append(f"    - ERROR: {key['error']}" if key.get("error") else f"    - {key['key']}")
+    return "\n".join(lines)
+
+
+def bandwidth(value: dict[str, Any]) -> str:
+    """Bytes by protocol."""
+    return "\n".join(
+        f"{protocol:>25}: In: {size(stats['total_in']):>7}. Out: {size(stats['total_out']):>7}. "
+        f"RateIn: {stats['rate_in']:.2f}B/s. RateOut: {stats['rate_out']:.2f}B/s"
+        for protocol, stats in sorted(value.items())
+    )

@@ -1,0 +1,70 @@
+"""Hosts, credentials, TLS, and the commands that ask nobody."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pytest
+import requests
+import responses
+
+from ipfs_cluster.ctl.main import main
+
+LOGIN = "Basic " + base64.b64encode(b"me:se:cret").decode()
+
+
+@pytest.mark.parametrize("way", ["flag", "environment", "file"])
+def test_credentials_mean_tls(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], way: str
+) -> None:
+    (tmp_path / "login").write_text("me:se:cret\n")
+    if way == "environment":
+        monkeypatch.setenv("CLUSTER_CREDENTIALS", "me:se:cret")
+    if way == "file":
+        monkeypatch.setenv("CLUSTER_CREDENTIALS_FILE", str(tmp_path / "login"))
+    flags = ["--basic-auth", "me:se:cret"] if way == "flag" else []
+    with responses.RequestsMock() as api:
+        for scheme in ("http", "https"):
+            api.get(f"{scheme}://127.0.0.1:9094/version", json={"version": "1"})
+        assert main([*flags, "version"]) == 0
+        assert capsys.readouterr().err.startswith("TLS is used because there are credentials")
+        assert main([*flags, "--force-http", "version"]) == 0
+        assert [call.request.headers["Authorization"] for call in api.calls] == [LOGIN, LOGIN]
+        assert [str(call.request.url)[:5] for call in api.calls] == ["https", "http:"]
+
+
+def test_debug_and_a_secret_without_use(capsys: pytest.CaptureFixture[str]) -> None:
+    with responses.RequestsMock() as api:
+        api.get("https://127.0.0.1:9094/version", json={"version": "1"})
+        assert main(["-s", "--no-check-certificate", "--secret", "00", "-d", "version"]) == 0
+        assert api.calls[0].request.req_kwargs["verify"] is False  # type: ignore[attr-defined]
+    assert capsys.readouterr().err.splitlines() == [
+        "--secret is of no use here: the API is not reached over libp2p",
+        "debug: GET https://127.0.0.1:9094/version: 200",
+    ]
+
+
+def test_a_certificate_that_is_not_believed(capsys: pytest.CaptureFixture[str]) -> None:
+    with responses.RequestsMock() as api:
+        api.get("https://127.0.0.1:9094/version", body=requests.exceptions.SSLError("self-signed certificate"))
+        assert main(["--https", "version"]) == 1
+    text = "error contacting the cluster at /ip4/127.0.0.1/tcp/9094: TLS: self-signed certificate\n"
+    assert capsys.readouterr().err == text
+
+
+def test_a_socket_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--host", f"/unix{tmp_path}/x.sock", "version"]) == 1
+    assert capsys.readouterr().err.startswith(f"error contacting the cluster at /unix{tmp_path}/x.sock: ")
+
+
+def test_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["commands"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert {"ipfs-cluster-ctl pin", "ipfs-cluster-ctl pin update", "ipfs-cluster-ctl ipfs gc"} <= set(shown)
+
+
+@pytest.mark.parametrize(("shell", "word"), [("bash", "--rmin"), ("zsh", "bashcompinit"), ("fish", "-l rmin")])
+def test_completion(capsys: pytest.CaptureFixture[str], shell: str, word: str) -> None:
+    assert main(["completion", shell]) == 0
+    assert word in capsys.readouterr().out

@@ -1,0 +1,126 @@
+"""What `requests` lacks for ipfs-cluster's API: unix sockets, trailers, and answers read while a body is still sent."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+TRAILER = b"x-stream-error:"
+
+
+class Upload:
+    """A body that is sent by a thread of its own, so that neither side waits for the other's buffers.
+
+    error: why it could not be read or sent to its end, if so; set before the answer ends.
+    """
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = chunks
+        self.started = False
+        self.error: Exception | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.started = True
+        yield from self._chunks
+
+
+class Adapter(HTTPAdapter):
+    """late: what the trailers of answers so far told of errors. unix: path of a socket to use instead of the host."""
+
+    def __init__(self, unix: str = "") -> None:
+        self.late: list[str] = []
+        self._unix = unix
+        super().__init__()
+
+    def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
+        """As HTTPAdapter's, with connections of our own."""
+        super().init_poolmanager(*arguments, **named)
+        plain = type("Plain", (_Duplex, HTTPConnection), {"late": self.late, "unix": self._unix})
+        secure = type("Secure", (_Duplex, HTTPSConnection), {"late": self.late})
+        cast(Any, self).poolmanager.pool_classes_by_scheme = {
+            "http": type("PlainPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
+            "https": type("SecurePool", (HTTPSConnectionPool,), {"ConnectionCls": secure}),
+        }
+
+
+class _Duplex(HTTPConnection):
+    late: list[str]
+    unix = ""
+    _sending: socket.socket | None = None
+
+    @property
+    def response_class(self) -> Any:  # type: ignore[override]
+        late = self.late
+
+        class Response(http.client.HTTPResponse):
+            def __init__(self, *arguments: Any, **named: Any) -> None:
+                super().__init__(*arguments, **named)
+                self.fp = cast(Any, _Lines(self.fp, late))
+
+        return Response
+
+    def connect(self) -> None:
+        if not self.unix:
+            super().connect()
+            return
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.unix)
+
+    def request(self, method: str, url: str, body: Any = None, *arguments: Any, **named: Any) -> None:
+        if not isinstance(body, Upload):
+            super().request(method, url, body, *arguments, **named)
+            return
+        self.connect()
+        self._sending = self.sock
+        self._headed = threading.Event()
+        send = super().request
+
+        def upload() -> None:
+            try:
+                send(method, url, body, *arguments, **named)
+            except Exception as error:  # noqa: BLE001 - told to the thread that reads the answer
+                body.error = error
+                if not isinstance(error, ConnectionError) and self._sending is not None:
+                    self._sending.shutdown(socket.SHUT_RDWR)
+            finally:
+                self._headed.set()
+
+        threading.Thread(target=upload, daemon=True).start()
+        self._headed.wait()
+
+    def endheaders(self, *arguments: Any, **named: Any) -> None:
+        super().endheaders(*arguments, **named)
+        if self._sending is not None:
+            self._headed.set()
+
+    def send(self, data: Any) -> None:
+        if self._sending is None:
+            super().send(data)
+        else:  # the answer's end may have closed the connection, which would be opened again
+            self._sending.sendall(data)
+
+
+class _Lines:
+    """A connection's reader that notes the lines of errors in trailers, which http.client throws away."""
+
+    def __init__(self, reader: io.BufferedIOBase, late: list[str]) -> None:
+        self._reader = reader
+        self._late = late
+
+    def readline(self, limit: int = -1) -> bytes:
+        line = self._reader.readline(limit)
+        if line.lower().startswith(TRAILER) and (text := line[len(TRAILER) :].strip()):
+            self._late.append(text.decode("utf-8", "replace"))
+        return line
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reader, name)
