@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import socket
@@ -90,7 +91,8 @@ class _Duplex(HTTPConnection):
             except Exception as error:  # noqa: BLE001 - told to the thread that reads the answer
                 body.error = error
                 if not isinstance(error, ConnectionError) and self._sending is not None:
-                    self._sending.shutdown(socket.SHUT_RDWR)
+                    with contextlib.suppress(OSError):  # the answer may have ended just now
+                        self._sending.shutdown(socket.SHUT_RDWR)
             finally:
                 self._headed.set()
 
@@ -106,7 +108,10 @@ class _Duplex(HTTPConnection):
         if self._sending is None:
             super().send(data)
         else:  # the answer's end may have closed the connection, which would be opened again
-            self._sending.sendall(data)
+            try:
+                self._sending.sendall(data)
+            except OSError as error:  # also of a socket that was closed because the whole answer is there
+                raise ConnectionAbortedError(str(error)) from None
 
 
 class _Lines:
