@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ipfs_cluster.adopt import adopt
 from ipfs_cluster.cid import Cid
@@ -27,7 +27,7 @@ from ipfs_cluster.peer import LocalPeer, PeerSettings, PeerSpec
 from ipfs_cluster.pinning import PinCall, UpdateCall, Wait
 from ipfs_cluster.pins import SETTLE, Pins
 from ipfs_cluster.planning import Defaults
-from ipfs_cluster.ports import Clock, Node, Store
+from ipfs_cluster.ports import Clock, Node, PutPeer, Store
 from ipfs_cluster.queues import Queues
 from ipfs_cluster.removal import UnpinOutcome
 from ipfs_cluster.tasks import TaskSet, sleep_or_event
@@ -88,6 +88,10 @@ class Cluster:
         records = {record.id: record for record in await self._store.peers()}
         for peer in self.peers_by_id.values():
             await peer.load(records)
+        for record in records.values():
+            if record.id not in self.peers_by_id and record.surveyed:
+                # What is pinned everywhere goes on without it: should it return, its node is compared before it works.
+                await self._store.commit([PutPeer(replace(record, surveyed=False))])
         await self._ingest.clean_up()
         async with asyncio.TaskGroup() as group:
             for peer in self.peers_by_id.values():

@@ -76,7 +76,7 @@ def decide(
         if fresh:
             below = len(have.counted) < pin.replication_min
             return Change((*have.counted, *fresh, *have.leaving), queue=fresh, below_min=below)
-    return _trim(pin, have, draining)
+    return _trim(pin, have, draining, sought=grow or wanted <= 0)
 
 
 def copies_missing(pin: Pin, standing: Mapping[PeerId, PeerStanding]) -> int:
@@ -87,12 +87,15 @@ def copies_missing(pin: Pin, standing: Mapping[PeerId, PeerStanding]) -> int:
     return max(pin.replication_max - counted, 0)
 
 
-def _trim(pin: Pin, have: Copies, draining: Set[PeerId]) -> Change | None:
-    """Let go of what is too much once enough peers hold it. A copy in the making is waited for, unless it fails."""
+def _trim(pin: Pin, have: Copies, draining: Set[PeerId], *, sought: bool) -> Change | None:
+    """Let go of what is too much once enough peers hold it. A copy in the making is waited for, unless it fails.
+
+    sought: further peers were looked for, or none is wanted.
+    """
     if len(have.held) >= pin.replication_max:
         surplus = len(pin.allocations) > pin.replication_max
         keep = have.held[: pin.replication_max] if surplus and not have.pending else pin.allocations
-    elif draining and len(have.held) >= pin.replication_min and not have.pending:
+    elif draining and sought and len(have.held) >= pin.replication_min and not have.pending:
         # There is nobody to take over, and the minimum is held without: the rest stays as it is.
         keep = tuple(peer for peer in pin.allocations if peer not in draining)
     else:

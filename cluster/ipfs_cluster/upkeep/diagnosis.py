@@ -12,7 +12,7 @@ from ipfs_cluster.core.why import Outlook, PeerFacts, Wait, about_copy, about_pe
 from ipfs_cluster.model import WANTS_UNPIN, PeerId, Pin, PinStatus, TrackerStatus
 from ipfs_cluster.peer import LocalPeer
 from ipfs_cluster.pins import Pins
-from ipfs_cluster.ports import Clock, PinQuery, Store
+from ipfs_cluster.ports import Clock, Store
 from ipfs_cluster.standing import Standing, WaitsFor
 from ipfs_cluster.upkeep.upkeep import Upkeep
 from ipfs_cluster.views import Views
@@ -125,7 +125,7 @@ class Diagnosis:
             unpinning=sum(queue.rows for status, queue in mine.items() if status in WANTS_UNPIN),
             oldest=now - queued.oldest if queued else 0.0,
             gone_in=self._gone_in(found.id),
-            remaining=await self._store.count(PinQuery(allocated=found.id)) if leaving else 0,
+            remaining=(await self._upkeep.drained(found.id)).remaining if leaving else 0,
             unfit=self._pins.landscape.why_not(self._clock.monotonic()).get(found.id, ("", ""))[1],
         )
         return PeerWhy(found.id, found.name, standing, facts, about_peer(facts))

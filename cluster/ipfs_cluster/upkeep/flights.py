@@ -58,6 +58,16 @@ class Flights:
         self.landing.clear()
         return found
 
+    @property
+    def waiting(self) -> list[Cid]:
+        """The pins that have not landed."""
+        return list(self._waiting)
+
+    def check(self, cid: Cid, trying: Collection[PeerId]) -> None:
+        """Of this pin's new peers only these have still to try: the others' work was ended without an attempt."""
+        for peer in self._waiting.get(cid, set()) - set(trying):
+            self._arrived(cid, peer)
+
     def notify(self, outcome: Outcome) -> None:
         """From the hub."""
         if not outcome.unpin:

@@ -9,18 +9,21 @@ from dataclasses import dataclass, replace
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.core.budget import Budget
 from ipfs_cluster.core.repair import Change, decide
-from ipfs_cluster.errors import Conflict
+from ipfs_cluster.errors import ClusterError, Conflict
 from ipfs_cluster.hub import Hub
-from ipfs_cluster.model import PeerId, Pin, Priority
+from ipfs_cluster.model import WANTS_PIN, PeerId, Pin, Priority
 from ipfs_cluster.peer import LocalPeer
 from ipfs_cluster.pins import Pins, by_cid
 from ipfs_cluster.ports import Clock, PutPin, Store
+from ipfs_cluster.tasks import sleep_or_event
 from ipfs_cluster.upkeep.flights import Flights
 from ipfs_cluster.upkeep.presence import Presence
 
 log = logging.getLogger(__name__)
 
 BATCH = 100
+CHECK = 60.0
+"""Seconds without a landing after which it is looked whether copies in the making still are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +70,25 @@ class Moves:
     async def trim_forever(self) -> None:
         """When the copies of a pin have landed, let go of what is too much; until cancelled."""
         while True:
-            await self._flights.landing.wait()
-            cids = self._flights.landed()
-            for start in range(0, len(cids), BATCH):
-                await self.trim(cids[start : start + BATCH])
+            await sleep_or_event(self._clock, CHECK, self._flights.landing)
+            try:
+                if not self._flights.landing.is_set():
+                    await self._check()
+                cids = self._flights.landed()
+                for start in range(0, len(cids), BATCH):
+                    await self.trim(cids[start : start + BATCH])
+            except ClusterError as error:
+                log.error("what is too much is let go of by a later sweep: %s", error)
+
+    async def _check(self) -> None:
+        """Rows may also go without an attempt: the pin was placed anew, or a comparison or an upload found it made."""
+        cids = self._flights.waiting
+        for start in range(0, len(cids), BATCH):
+            page = cids[start : start + BATCH]
+            works = by_cid(await self._store.work(page))
+            for cid in page:
+                rows = works.get(cid, ())
+                self._flights.check(cid, [row.peer for row in rows if row.status in WANTS_PIN and not row.attempts])
 
     async def trim(self, cids: Sequence[Cid]) -> None:
         """Let go of what these pins have too much, as far as enough peers hold them."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from ipfs_cluster.core.membership import PeerStanding
 from ipfs_cluster.errors import UnknownPeer
 from ipfs_cluster.hub import Hub
-from ipfs_cluster.model import PeerId
+from ipfs_cluster.model import WANTS_PIN, PeerId
 from ipfs_cluster.peer import LocalPeer
-from ipfs_cluster.pins import Pins
+from ipfs_cluster.pins import Pins, by_cid
 from ipfs_cluster.planning import Defaults
 from ipfs_cluster.ports import Clock, PinQuery, Store
 from ipfs_cluster.tasks import TaskSet
@@ -32,8 +32,9 @@ class UpkeepSettings:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """How far a peer's draining is. remaining: pins that are still allocated to it. stuck: of these, those for which no
-    other peer has room. standing: of the peer now.
+    """How far a peer's draining is. remaining: pins that are still allocated to it, and those that belong everywhere
+    and that nobody else holds yet. stuck: of the former, those for which no other peer has room. standing: of the peer
+    now.
     """
 
     peer: PeerId
@@ -100,9 +101,20 @@ class Upkeep:
         found = self._peer(peer)
         standing = self.presence.standing.get(peer, PeerStanding.AWAY)
         draining = found.record.draining
-        remaining = await self._store.count(PinQuery(allocated=peer))
+        remaining = await self._store.count(PinQuery(allocated=peer)) + (await self._alone(peer) if draining else 0)
         stuck = self.repair.stuck.get(peer, 0) if draining else 0
         return Drain(peer, found.name, draining, standing, remaining, min(stuck, remaining))
+
+    async def _alone(self, peer: PeerId) -> int:
+        """Pins that belong everywhere, and that nobody but this peer holds yet."""
+        found = 0
+        others = {other for other in self._peers if other != peer}
+        async for page in self._store.pins(PinQuery(statuses=WANTS_PIN)):
+            wanting = by_cid(await self._store.work([pin.cid for pin in page if not pin.allocations]))
+            for works in wanting.values():
+                without = {work.peer for work in works}
+                found += others <= without and peer not in without
+        return found
 
     def find(self, text: str) -> PeerId:
         """The peer with this ID or name. Raises UnknownPeer."""
