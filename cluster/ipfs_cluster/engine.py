@@ -196,6 +196,11 @@ class Cluster:
         """What has to be added to a measurement's times to make them unix seconds, as the wall clock is now."""
         return self._clock.time() - self._clock.monotonic()
 
+    @property
+    def now(self) -> float:
+        """Unix seconds."""
+        return self._clock.time()
+
     async def count(self) -> int:
         """How many pins there are."""
         return await self._store.count()
@@ -237,6 +242,14 @@ class Cluster:
         """The pinset as it is, then as it changes, for ever; from a place of an earlier batch on, if there is one."""
         return watch(self._store, self._clock, place)
 
+    async def recover(self, cids: Sequence[Cid], *, local: bool = False) -> None:
+        """Try again now what has failed of these, with new attempts. local: on the home peer only."""
+        await self._pins.recover(cids, self.home.id if local else None)
+
+    def recover_all(self, *, local: bool = False) -> AsyncIterator[list[Cid]]:
+        """Try again whatever has failed; the CIDs it was done for: one may come again for another peer."""
+        return self._pins.recover_all(self.home.id if local else None)
+
     # --- adding ---
 
     def add(self, upload: Upload) -> AbstractAsyncContextManager[IngestCall]:
@@ -248,9 +261,12 @@ class Cluster:
 
     # --- repositories ---
 
-    def gc(self) -> AsyncIterator[list[Collected]]:
-        """Finish removals, then collect garbage node after node; a node that cannot is named, and the others go on."""
-        return collect(list(self.peers_by_id.values()), self._store, self._clock, self._settings.ingest.tee.grace)
+    def gc(self, *, local: bool = False) -> AsyncIterator[list[Collected]]:
+        """Finish removals, then collect garbage node after node; a node that cannot is named, and the others go on.
+        local: on the home node only.
+        """
+        peers = [self.home] if local else list(self.peers_by_id.values())
+        return collect(peers, self._store, self._clock, self._settings.ingest.tee.grace)
 
     async def repo_stat(self, *, size_only: bool = False) -> RepoStat:
         """The sum over all nodes that answer; path and version are the home node's. Raises NodeError when none does."""

@@ -7,7 +7,7 @@ durable, node call, status durable, answer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Collection, Container, Iterable, Mapping, Sequence, Set
 from functools import partial
 
 from ipfs_cluster.cid import Cid
@@ -21,11 +21,14 @@ from ipfs_cluster.model import WANTS_PIN, PeerId, Pin, PinMode, PinOptions, Prio
 from ipfs_cluster.peer import LocalPeer
 from ipfs_cluster.pinning import PinCall, Ticket, UpdateCall, Wait
 from ipfs_cluster.planning import AWAY, Defaults, Surroundings, plan_new, plan_pin
-from ipfs_cluster.ports import Clock, ForgetForeign, PeerRecord, PutPin, RemovePin, Store, Write
+from ipfs_cluster.ports import Clock, ForgetForeign, PeerRecord, PutPin, QueueWork, RemovePin, Store, Write
 from ipfs_cluster.removal import RemovalWatch, UnpinOutcome
 
 GUARD_RETRIES = 16
 """How often a decision is made anew when somebody else's write came in between."""
+
+FAILED = frozenset({TrackerStatus.PIN_ERROR, TrackerStatus.UNPIN_ERROR, TrackerStatus.UNEXPECTEDLY_UNPINNED})
+"""What a recovery tries again."""
 
 
 class Pins:
@@ -288,6 +291,34 @@ class Pins:
             raise PinModeError("is pinned recursively")
         await self._home.node.unpin(cid, foreign.mode)
         await self._store.commit([ForgetForeign(self._home.id, (cid,))])
+
+    # --- recover ---
+
+    async def recover(self, cids: Sequence[Cid], peer: PeerId | None) -> None:
+        """Queue anew what has failed of these, on one peer or on all."""
+        await self._retry([work for work in await self._store.work(cids) if peer in (None, work.peer)])
+
+    async def recover_all(self, peer: PeerId | None) -> AsyncIterator[list[Cid]]:
+        """Queue anew all that has failed, and say of what: a page of CIDs may name some that an earlier one did."""
+        async for page in self._store.works(peer):
+            if found := await self._retry(page):
+                yield list(dict.fromkeys(found))
+
+    async def _retry(self, works: Sequence[Work]) -> list[Cid]:
+        failed = [work for work in works if work.status in FAILED]
+        writes = [
+            QueueWork(
+                work.peer,
+                work.cid,
+                TrackerStatus.PIN_QUEUED if work.status in WANTS_PIN else TrackerStatus.UNPIN_QUEUED,
+                priority=Priority.USER,
+            )
+            for work in failed
+        ]
+        if writes:
+            await self._store.commit(writes)
+            self.wake()
+        return [work.cid for work in failed]
 
     # --- update ---
 

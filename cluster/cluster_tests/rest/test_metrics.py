@@ -33,7 +33,7 @@ async def test_a_scrape_tells_all_and_counts_requests_by_route(client: TestClien
     nobody = "bafkqaaa"
     for path in ("/peers", "/allocations/" + nobody, "/allocations/x", "/allocations/y", "/nosuch/path"):
         await (await client.get(path)).read()
-    await client.post("/peers")
+    await client.patch("/peers")
     answer = await client.get("/metrics")
     assert answer.status == 200
     assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4; charset=utf-8")

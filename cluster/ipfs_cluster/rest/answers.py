@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from ipfs_cluster import cid as cids
 from ipfs_cluster.errors import ClusterError, InvalidArgument, InvalidCid, NotPinned, UnknownPeer
+
+log = logging.getLogger(__name__)
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -26,7 +30,7 @@ async def errors(request: web.Request, handler: Callable[[web.Request], Any]) ->
     try:
         response: web.StreamResponse = await handler(request)
     except web.HTTPNotFound:
-        return _error(404, "not found")
+        return _elsewhere(request) or _error(404, "not found")
     except web.HTTPMethodNotAllowed:
         return web.Response(status=405)
     except (BadRequest, InvalidArgument) as error:
@@ -36,6 +40,16 @@ async def errors(request: web.Request, handler: Callable[[web.Request], Any]) ->
     except ClusterError as error:
         return _error(500, str(error))
     return response
+
+
+def _elsewhere(request: web.Request) -> web.Response | None:
+    """Where a path that leads nowhere would lead without doubled or trailing slashes, as ipfs-cluster redirects."""
+    path = request.rel_url.raw_path
+    clean = "/" + re.sub("/+", "/", path).strip("/")
+    if clean == path or clean == "/":
+        return None
+    location = clean + (f"?{request.rel_url.raw_query_string}" if request.rel_url.raw_query_string else "")
+    return web.Response(status=301 if "//" in path else 307, headers={hdrs.LOCATION: location})
 
 
 def _error(code: int, message: str) -> web.Response:
@@ -53,15 +67,25 @@ def line(value: object) -> bytes:
 
 
 async def stream(request: web.Request, pages: AsyncIterator[list[dict[str, Any]]]) -> web.StreamResponse:
-    """Page by page; the first page is awaited before the head, so that an early error is a proper answer."""
+    """Page by page; the first page is awaited before the head, so that an early error is a proper answer. After a late
+    one the connection is cut, so that nobody takes the answer for complete.
+    """
     response: web.StreamResponse | None = None
-    async for page in pages:
-        if not page:
-            continue
+    try:
+        async for page in pages:
+            if not page:
+                continue
+            if response is None:
+                response = web.StreamResponse(headers={"Content-Type": "application/json"})
+                await response.prepare(request)
+            await response.write(b"".join(map(line, page)))
+    except (ClusterError, BadRequest) as error:
         if response is None:
-            response = web.StreamResponse(headers={"Content-Type": "application/json"})
-            await response.prepare(request)
-        await response.write(b"".join(map(line, page)))
+            raise
+        log.error("%s broke off: %s", request.path, error)
+        if request.transport is not None:
+            request.transport.close()
+        return response
     if response is None:
         return web.Response(status=204)
     await response.write_eof()

@@ -1,4 +1,4 @@
-"""The REST API on port 9094: in this version the reading routes that `ipfs-cluster-ctl` starts with.
+"""The REST API on port 9094: its routes, and those that only read.
 
 Streams are NDJSON with `X-Stream-Error` in mind; a stream without items is 204, an unknown route 404 and errors
 `{"code","message"}`, as ipfs-cluster answers.
@@ -6,16 +6,16 @@ Streams are NDJSON with `X-Stream-Error` in mind; a stream without items is 204,
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from aiohttp import web
 
 from ipfs_cluster.engine import Cluster
 from ipfs_cluster.errors import NotPinned
-from ipfs_cluster.model import PinType, TrackerStatus
+from ipfs_cluster.model import PinStatus, PinType, TrackerStatus
 from ipfs_cluster.ports import PinQuery
-from ipfs_cluster.rest import shapes, upkeep
+from ipfs_cluster.rest import changes, shapes, upkeep
 from ipfs_cluster.rest.answers import BadRequest, answer, cid_of, errors, parsed, stream
 from ipfs_cluster.rest.keys import CLUSTER, VERSION
 from ipfs_cluster.rest.watch import add_watchers, watch
@@ -45,6 +45,7 @@ def app(cluster: Cluster, version: str) -> web.Application:
             web.get("/pins/foreign", _foreign),
             web.get("/pins/{cid}", _pin),
             web.get("/health", _health),
+            *changes.ROUTES,
             *upkeep.ROUTES,
         ]
     )
@@ -111,7 +112,13 @@ async def _allocation(request: web.Request) -> web.StreamResponse:
 async def _pin(request: web.Request) -> web.StreamResponse:
     cid = cid_of(request)
     entry, statuses = await request.app[CLUSTER].views.status(cid)
-    return answer(shapes.global_pin_info(cid, entry, statuses))
+    return answer(shapes.global_pin_info(cid, entry, _shown(request, statuses)))
+
+
+def _shown(request: web.Request, statuses: Sequence[PinStatus]) -> list[PinStatus]:
+    """The home peer's alone when the request is `local`."""
+    home = request.app[CLUSTER].home.id
+    return [status for status in statuses if not changes.is_local(request) or status.peer == home]
 
 
 async def _pins(request: web.Request) -> web.StreamResponse:
@@ -122,10 +129,15 @@ async def _pins(request: web.Request) -> web.StreamResponse:
 
     async def pages() -> AsyncIterator[list[dict[str, Any]]]:
         async for page in views.statuses(wanted):
-            yield [shapes.global_pin_info(entry.cid, entry, statuses) for entry, statuses in page]
+            lines = [(entry, _shown(request, statuses)) for entry, statuses in page]
+            yield [
+                shapes.global_pin_info(entry.cid, entry, shown)
+                for entry, shown in lines
+                if wanted is None or any(status.status in wanted for status in shown)
+            ]
         if wanted is None or TrackerStatus.UNPINNED in wanted:
             async for orphans in views.orphans():
-                yield [shapes.global_pin_info(cid, None, statuses) for cid, statuses in orphans]
+                yield [shapes.global_pin_info(cid, None, _shown(request, statuses)) for cid, statuses in orphans]
 
     return await stream(request, pages())
 
@@ -147,10 +159,9 @@ async def _foreign(request: web.Request) -> web.StreamResponse:
 
 
 async def _asked(request: web.Request, texts: list[str]) -> AsyncIterator[list[dict[str, Any]]]:
-    for text in texts:
-        cid = parsed(text)
+    for cid in [parsed(text) for text in texts]:
         entry, statuses = await request.app[CLUSTER].views.status(cid)
-        yield [shapes.global_pin_info(cid, entry, statuses)]
+        yield [shapes.global_pin_info(cid, entry, _shown(request, statuses))]
 
 
 def _statuses(given: str) -> set[TrackerStatus] | None:

@@ -1,0 +1,151 @@
+"""Pinning, unpinning, recovering and collecting over HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from cluster_tests.engine.conftest import World, cid, until, world
+from ipfs_cluster import cid as cids
+from ipfs_cluster.model import PinMode, TrackerStatus
+from ipfs_cluster.rest.app import app
+
+__all__ = ["world"]
+
+Client = TestClient[web.Request, web.Application]
+ONE, TWO = cids.text(cid(1)), cids.text(cid(2))
+
+
+@pytest.fixture
+async def client(world: World) -> AsyncIterator[Client]:
+    cluster = await world.start(1, 2)
+    async with TestClient(TestServer(app(cluster, "0"))) as made:
+        yield made
+
+
+async def test_a_pin_has_the_options_of_its_request(world: World, client: Client) -> None:
+    query = "name=it&replication=1&meta-a=b&meta-=no&expire-in=1h&user-allocations=peer2&shard-size=7"
+    answer = await client.post(f"/pins/{ONE}?{query}&wait=all")
+    pin = await answer.json()
+
+    assert answer.status == 200
+    assert (pin["cid"], pin["name"], pin["metadata"]) == (ONE, "it", {"a": "b"})
+    assert (pin["replication_factor_min"], pin["replication_factor_max"], pin["allocations"]) == (1, 1, ["peer2"])
+    assert world.holders(cid(1)) == [2]
+    stored = await world.kept().get(cid(1))
+    assert stored is not None
+    assert stored.expire_at == world.clock.time() + 3600
+
+
+@pytest.mark.parametrize(
+    "path", [f"/pins/{ONE}", f"/pins/ipfs/{ONE}", f"/pins/ipfs/{ONE}/", f"/pins/ipld/{ONE}", f"/pins/{ONE}/"]
+)
+async def test_every_form_of_a_path_pins_and_unpins_also_directly(world: World, client: Client, path: str) -> None:
+    pinned = await client.post(f"{path}?mode=direct&wait=all")
+    assert (pinned.status, (await pinned.json())["mode"]) == (200, "direct")
+    assert world.nodes[0].pins_held[cid(1)].mode is PinMode.DIRECT
+    removed = await client.delete(path)
+    assert (removed.status, (await removed.json())["cid"]) == (200, ONE)
+    gone = await client.delete(path)
+    assert (gone.status, (await gone.json())["message"]) == (404, "pin is not part of the pinset")
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("replication-min=x", "parameter replication-min invalid"),
+        ("replication=3.5", "parameter replication invalid"),
+        ("shard-size=-1", "parameter shard-size invalid"),
+        ("expire-at=tomorrow", "parameter expire-at invalid: tomorrow"),
+        ("expire-at=1999-01-01T00:00:00Z", "pin.ExpireAt set before current time"),
+        ("expire-in=1ms", "expire-in duration too short"),
+        ("pin-update=x", "parameter pin-update invalid"),
+        ("origins=/ip4/1.2.3.4", "parameter origins invalid"),
+        ("wait=long", "parameter wait invalid"),
+    ],
+)
+async def test_a_bad_option_is_refused_and_nothing_is_done(
+    world: World, client: Client, query: str, message: str
+) -> None:
+    answer = await client.post(f"/pins/{ONE}?{query}")
+    value = json.loads(await answer.text())
+    assert (answer.status, value["code"]) == (400, 400)
+    assert message in value["message"]
+    assert await world.kept().get(cid(1)) is None
+
+
+async def test_an_accepted_pin_is_answered_before_the_nodes_have_it(world: World, client: Client) -> None:
+    missing = cids.text(cid(1000))
+    assert (await client.post(f"/pins/{missing}")).status == 200
+    assert TrackerStatus.PINNED not in await world.status(cid(1000))
+
+
+async def test_an_update_takes_over_what_the_old_pin_was(world: World, client: Client) -> None:
+    await client.post(f"/pins/{ONE}?name=old&meta-a=b&replication=1&wait=all")
+    before = await world.kept().get(cid(1))
+    pin = await (await client.post(f"/pins/ipfs/{TWO}?pin-update={ONE}&wait=all")).json()
+    assert before is not None
+    assert (pin["name"], pin["metadata"], pin["allocations"]) == ("old", {"a": "b"}, list(before.allocations))
+    assert await world.kept().get(cid(1)) is not None
+    unknown = await client.post(f"/pins/ipfs/{TWO}?pin-update={cids.text(cid(3))}")
+    assert unknown.status == 404
+
+
+async def test_what_failed_is_tried_again_at_once(world: World, client: Client) -> None:
+    for node in world.nodes:
+        node.refusals[cid(1)] = "merkledag: not found"
+    await client.post(f"/pins/{ONE}?replication=1&user-allocations=peer0")
+
+    async def failed() -> bool:
+        return TrackerStatus.PIN_ERROR in await world.status(cid(1))
+
+    await until(failed, "the pin failed")
+    for node in world.nodes:
+        node.refusals.clear()
+    (line,) = (await (await client.post("/pins/recover")).text()).splitlines()
+    assert json.loads(line)["cid"] == ONE
+    await until(lambda: world.holders(cid(1)) == [0], "it is pinned")
+    assert (await client.post("/pins/recover")).status == 204
+    unknown = await client.post(f"/pins/{TWO}/recover")
+    assert {peer["status"] for peer in (await unknown.json())["peer_map"].values()} == {"unpinned"}
+    assert (await client.post(f"/pins/{TWO}/recover?local=true")).status == 404
+
+
+async def test_garbage_is_collected_everywhere_or_at_home(world: World, client: Client) -> None:
+    found = await (await client.post("/ipfs/gc")).json()
+    assert set(found) == {"peer_map"}
+    world.nodes[1].away = "gone"
+    await world.peers[1].monitor.check()
+    found = await (await client.post("/ipfs/gc")).json()
+    assert "gone" in found["peer_map"]["peer1"]["error"]
+    assert "peer1" not in (await (await client.post("/ipfs/gc?local=true")).json())["peer_map"]
+
+
+async def test_local_shows_the_home_peer_only(client: Client) -> None:
+    await client.post(f"/pins/{ONE}?wait=all")
+    for path in (f"/pins/{ONE}", "/pins", f"/pins?cids={ONE}"):
+        assert len((await (await client.get(path)).json())["peer_map"]) == 3
+        mark = "&" if "?" in path else "?"
+        assert set((await (await client.get(f"{path}{mark}local=true")).json())["peer_map"]) == {"peer0"}
+
+
+async def test_slashes_are_redirected_and_wrong_methods_refused(client: Client) -> None:
+    answer = await client.get("/id/?a=b", allow_redirects=False)
+    assert (answer.status, answer.headers["Location"]) == (307, "/id?a=b")
+    answer = await client.get("/monitor//metrics", allow_redirects=False)
+    assert (answer.status, answer.headers["Location"]) == (301, "/monitor/metrics")
+    answer = await client.delete("/version")
+    assert (answer.status, await answer.text()) == (405, "")
+    assert (await client.get("/nothing/")).status == 404
+
+
+async def test_peers_are_those_of_the_configuration(client: Client) -> None:
+    assert (await (await client.post("/peers", json={"peer_id": "peer1"})).json())["peername"] == "name1"
+    assert (await client.post("/peers", data=b"{")).status == 400
+    assert (await client.post("/peers", json={"peer_id": "other"})).status == 500
+    assert (await client.delete("/peers/other")).status == 400
+    assert "drain" in (await (await client.delete("/peers/peer1")).json())["message"]
