@@ -1,4 +1,6 @@
-"""Building the object graph of a service from its settings. The only module that names concrete stores and nodes."""
+"""Building the object graph of a service from its settings. The only module that names concrete nodes and, beside
+`state`, concrete stores.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +23,11 @@ from ipfs_cluster.monitor import MonitorSettings
 from ipfs_cluster.nodes.http import Endpoint, HttpTransport
 from ipfs_cluster.nodes.kubo import KuboNode
 from ipfs_cluster.planning import Defaults
-from ipfs_cluster.ports import Clock, Store
+from ipfs_cluster.ports import Clock, PeerRecord, Store
 from ipfs_cluster.rest.app import app
 from ipfs_cluster.rest.metrics import add_metrics
 from ipfs_cluster.settings import Node, Settings
-from ipfs_cluster.stores.sqlite import Restored, SqliteStore, backup, restore
+from ipfs_cluster.stores.sqlite import SqliteStore
 from ipfs_cluster.telemetry import FiguresCache, Table, Telemetry, cluster_tables
 from ipfs_cluster.upkeep import MoveSettings, PresenceSettings, RepairSettings, UpkeepSettings
 from ipfs_proxy.front.server import Limits, Listen, Server
@@ -81,11 +83,8 @@ class Service:
 def compose(folder: Path, settings: Settings, environ: Mapping[str, str], version: str) -> Service:
     """The service of a data folder; nothing is started. Raises IdentityError."""
     clock = SystemClock()
-    identities = [_identity(folder, node, index, environ) for index, node in enumerate(settings.nodes)]
-    specs = [
-        _peer(identity, node, identities[0], settings)
-        for identity, node in zip(identities, settings.nodes, strict=True)
-    ]
+    peers = identities(folder, settings, environ)
+    specs = [_peer(record.id, node, peers[0].id, settings) for record, node in zip(peers, settings.nodes, strict=True)]
     store = SqliteStore(folder / STORE_FILE, clock)
     cluster = Cluster(specs, store, clock, _engine(folder, settings))
 
@@ -116,22 +115,15 @@ def compose(folder: Path, settings: Settings, environ: Mapping[str, str], versio
     return Service(cluster, front, runner, telemetry, settings["api.restapi.http_listen_multiaddress"])
 
 
-def backup_state(folder: Path, target: Path) -> int:
-    """A checked copy of the folder's pinset in a new file, also while a service uses it; how many pins. Raises
-    StoreUnusable, OSError.
-    """
-    return backup(folder / STORE_FILE, target)
-
-
-def restore_state(folder: Path, copy: Path, *, force: bool) -> Restored:
-    """Put a copy in the place of the folder's pinset. Raises StoreUnusable, OSError."""
-    return restore(copy, folder / STORE_FILE, force=force)
-
-
 def telemetry_of(front: Server, cluster: Cluster, store: Store, clock: Clock) -> Telemetry:
     """The metrics of everything but the REST API, which adds its own."""
     cache = FiguresCache(store, clock)
     return Telemetry([Table.of(FRONT, front), *cluster_tables(cluster, store, cache, clock)], cache)
+
+
+def identities(folder: Path, settings: Settings, environ: Mapping[str, str]) -> list[PeerRecord]:
+    """The service's peers, the home node's first; identities that are not there yet are made. Raises IdentityError."""
+    return [PeerRecord(_identity(folder, node, index, environ), node.name) for index, node in enumerate(settings.nodes)]
 
 
 def _identity(folder: Path, node: Node, index: int, environ: Mapping[str, str]) -> PeerId:

@@ -19,23 +19,15 @@ from ipfs_cluster.datafolder import FolderInUse, FolderLock
 from ipfs_cluster.errors import ClusterError
 from ipfs_cluster.identity import IdentityError, load_or_create
 from ipfs_cluster.settings import FILES, SettingsError, load, write_default
-from ipfs_proxy.compose import Service, backup_state, compose, restore_state
+from ipfs_proxy.compose import Service, compose
+from ipfs_proxy.console import Failure, say
+from ipfs_proxy.state import add_state_commands, run
 
 GRACE = 10.0
 """Seconds that running requests get at shutdown."""
 
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
-
-
-class Failure(Exception):
-    """The command cannot go on; the message says why and what to do."""
-
-
-def say(line: str) -> None:
-    """One line for the operator; the service manager or terminal reads it at once."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 def _level(text: str) -> str:
@@ -63,14 +55,7 @@ def parser() -> argparse.ArgumentParser:
     init.add_argument("--force", "-f", action="store_true", help="overwrite an existing configuration")
     daemon = commands.add_parser("daemon", help="run the service")
     daemon.add_argument("--init", action="store_true", help="write a configuration first if there is none")
-    state = commands.add_parser("state", help="copies of the pinset").add_subparsers(
-        dest="state", required=True, metavar="COMMAND"
-    )
-    copy = state.add_parser("backup", help="write a copy, also while the service runs")
-    copy.add_argument("file", type=Path, metavar="FILE", help="a new file")
-    back = state.add_parser("restore", help="put a copy in place, while the service is stopped")
-    back.add_argument("file", type=Path, metavar="FILE", help="what `state backup` wrote")
-    back.add_argument("--force", "-f", action="store_true", help="although there is a pinset; it is kept beside")
+    add_state_commands(commands.add_parser("state", help="the pinset as a whole: export, import, copies"))
     commands.add_parser("version", help="print the version")
     return top
 
@@ -88,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 _init(folder, force=arguments.force)
                 say("start it with: ipfs-cluster-service daemon")
             case "state":
-                _state(folder, arguments)
+                run(folder, arguments, os.environ)
             case _:
                 if arguments.init and not any((folder / name).exists() for name in FILES):
                     _init(folder, force=False)
@@ -122,22 +107,6 @@ def _init(folder: Path, *, force: bool) -> None:
     say(f"peer ID: {identity.id}")
     for node in settings.nodes:
         say(f"IPFS node: {node.name} at {node.address}")
-
-
-def _state(folder: Path, arguments: argparse.Namespace) -> None:
-    if arguments.state == "backup":
-        say(f"backup of {backup_state(folder, arguments.file)} pins, checked: {arguments.file}")
-        return
-    if not folder.is_dir():
-        raise Failure(f"{folder} does not exist: put configuration and identities there first, or `init` it")
-    lock = FolderLock(folder)
-    try:
-        restored = restore_state(folder, arguments.file, force=arguments.force)
-    finally:
-        lock.release()
-    say(f"restored {restored.pins} pins from {arguments.file}")
-    if restored.kept is not None:
-        say(f"the pinset before is kept: {restored.kept}")
 
 
 def _daemon(folder: Path) -> int:

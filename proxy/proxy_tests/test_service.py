@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 
 from ipfs_cluster.datafolder import FolderLock
-from ipfs_cluster.stores.sqlite import import_pins
-from ipfs_cluster.testing.store_values import pin
 from ipfs_proxy.service import main, version
 
 
@@ -139,30 +137,3 @@ def test_wrong_usage_is_status_2_with_the_usage(arguments: list[str], capsys: py
         main(arguments)
     assert caught.value.code == 2
     assert capsys.readouterr().err.startswith("usage: ipfs-cluster-service")
-
-
-def test_a_pinset_is_backed_up_and_restored(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder.mkdir()
-    copy = tmp_path / "copy.sqlite"
-    assert run(folder, "state", "backup", str(copy)) == 1
-    assert "there is no pinset" in capsys.readouterr().err
-    import_pins(folder / "pinset.sqlite", [pin(1), pin(2)], 0.0)
-    assert run(folder, "state", "backup", str(copy)) == 0
-    assert capsys.readouterr().out == f"backup of 2 pins, checked: {copy}\n"
-    assert run(folder, "state", "restore", str(copy)) == 1
-    assert "there is a pinset already" in capsys.readouterr().err
-    assert run(folder, "state", "restore", "--force", str(copy)) == 0
-    assert capsys.readouterr().out == (
-        f"restored 2 pins from {copy}\nthe pinset before is kept: {folder}/pinset.sqlite.old.1\n"
-    )
-    lock = FolderLock(folder)
-    assert run(folder, "state", "restore", "--force", str(copy)) == 1
-    assert "one process per folder" in capsys.readouterr().err
-    assert run(folder, "state", "backup", str(tmp_path / "second")) == 0
-    lock.release()
-
-
-def test_a_restore_needs_a_folder(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(folder, "state", "restore", str(tmp_path / "copy")) == 1
-    assert f"{folder} does not exist" in capsys.readouterr().err
-    assert not folder.exists()

@@ -10,20 +10,19 @@ import pytest
 from ipfs_cluster.errors import InvalidArgument, StoreUnusable
 from ipfs_cluster.model import Pin, PinType
 from ipfs_cluster.ports import PinQuery, PutPin
-from ipfs_cluster.stores.sqlite import SqliteStore, import_pins
+from ipfs_cluster.stores.sqlite import DoublePin, SqliteStore, import_pins
 from ipfs_cluster.testing.fake_clock import FakeClock
 from ipfs_cluster.testing.store_values import ALICE, BOB, DIRECT, PIN_QUEUED, cid, flat, pin, put
 
 
 def entries() -> list[Pin]:
-    """Of all kinds; the CID of 3 comes twice."""
+    """Of all kinds."""
     return [
         replace(pin(1, ALICE, BOB, name="one"), metadata={"k": "v"}, origins=("/ip4/127.0.0.1",), timestamp=5.0),
         replace(pin(2, BOB, mode=DIRECT), expire_at=100.0, pin_update=cid(9)),
-        replace(pin(3, ALICE, name="old"), metadata={"k": "v"}),
+        replace(pin(3, BOB, name="new"), metadata={"k": "w"}),
         replace(pin(4, ALICE), type=PinType.META, reference=cid(5), shard_size=7),
         pin(5, name="everywhere"),
-        replace(pin(3, BOB, name="new"), metadata={"k": "w"}),
     ]
 
 
@@ -73,6 +72,13 @@ async def test_many_are_spread_over_revisions(path: Path, clock: FakeClock) -> N
 def test_a_failure_leaves_nothing(path: Path) -> None:
     with pytest.raises(InvalidArgument):
         import_pins(path, [pin(1), pin(2, name="\udc80")], 0.0)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_double_is_named_with_both_places(path: Path) -> None:
+    with pytest.raises(DoublePin) as caught:
+        import_pins(path, [pin(1), pin(2), pin(3), pin(3), pin(2, name="other")], 0.0)
+    assert (caught.value.first, caught.value.second) == (2, 5)
     assert list(path.parent.iterdir()) == []
 
 

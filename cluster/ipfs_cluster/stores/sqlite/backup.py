@@ -67,7 +67,7 @@ def restore(copy: Path, path: Path, *, force: bool = False) -> Restored:
                 pins = _checked(connection, copy)
                 _forget_nodes(connection)
                 connection.execute("PRAGMA journal_mode = DELETE")
-            kept = _set_aside(path) if path.exists() else None
+            kept = set_aside(path) if path.exists() else None
             into_place(draft, path)
     finally:
         lock.close()
@@ -139,7 +139,7 @@ def _forget_nodes(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
 
 
-def _set_aside(path: Path) -> Path:
+def set_aside(path: Path) -> Path:
     """Move a store to the first free `.old.N`; its log first, which must never lie beside another file."""
     number = 1
     while (kept := path.with_name(f"{path.name}.old.{number}")).exists():

@@ -6,11 +6,13 @@ import itertools
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from ipfs_cluster.cid import text as cid_text
-from ipfs_cluster.errors import StoreUnusable
+from ipfs_cluster.errors import InvalidArgument, StoreUnusable
 from ipfs_cluster.model import PeerId, Pin, TrackerStatus
+from ipfs_cluster.ports import PeerRecord
 from ipfs_cluster.stores.checks import check_pin
 from ipfs_cluster.stores.sqlite import schema
 from ipfs_cluster.stores.sqlite.codec import (
@@ -35,21 +37,36 @@ _QUEUE = (
     "SELECT id, :peer, :status, mode, revision, 0, '', :now, :now, 0 FROM pins "
     f"WHERE type <> {META} AND (allocations = '' OR instr(allocations, :character)) ORDER BY id"
 )
+_PEER = (
+    "INSERT INTO peers (no, id, name, node_id, surveyed, adopted, draining, joined) "
+    "VALUES (:no, :id, :name, :node_id, :surveyed, :adopted, :draining, :no)"
+)
+_DOUBLE = "SELECT text, min(id), max(id) FROM pins GROUP BY text HAVING count(*) > 1 ORDER BY 2 LIMIT 1"
 
 
-def import_pins(path: Path, pins: Iterable[Pin], now: float, *, queue: Sequence[PeerId] = ()) -> int:
-    """Make a store of these entries; how many. Of several of one CID the last counts. queue: peers that get a
-    PIN_QUEUED row, due now, for each entry that wants its CID there.
+class DoublePin(InvalidArgument):
+    """A CID has two entries. first, second: their places, from 1."""
+
+    def __init__(self, cid: str, first: int, second: int) -> None:
+        super().__init__(f"{cid} is there twice, as entries {first} and {second}")
+        self.cid, self.first, self.second = cid, first, second
+
+
+def import_pins(
+    path: Path, pins: Iterable[Pin], now: float, *, queue: Sequence[PeerId] = (), records: Sequence[PeerRecord] = ()
+) -> int:
+    """Make a store of these entries; how many. queue: peers that get a PIN_QUEUED row, due now, for each entry that
+    wants its CID there. records: peers that the store remembers.
 
     The file has its name when it is whole and on disk, and not before. Memory is constant. Raises StoreUnusable when
-    there is a file already or it cannot be written, InvalidArgument for an entry that cannot be kept.
+    there is a file already or it cannot be written, InvalidArgument for an entry that cannot be kept, DoublePin.
     """
     if path.exists():
         raise StoreUnusable(f"{path} exists already")
     draft = path.with_name(path.name + ".import")
     draft.unlink(missing_ok=True)
     try:
-        count = _fill(draft, pins, now, queue)
+        count = _fill(draft, pins, now, queue, records)
         into_place(draft, path)
     except sqlite3.Error as error:
         raise schema.unusable(path, error) from error
@@ -73,7 +90,7 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _fill(draft: Path, pins: Iterable[Pin], now: float, queue: Sequence[PeerId]) -> int:
+def _fill(draft: Path, pins: Iterable[Pin], now: float, queue: Sequence[PeerId], records: Sequence[PeerRecord]) -> int:
     """Without a journal and without syncs: a draft that is cut off is thrown away."""
     connection = schema.connect(draft, _CACHE_KIB)
     try:
@@ -85,10 +102,13 @@ def _fill(draft: Path, pins: Iterable[Pin], now: float, queue: Sequence[PeerId])
         for name, _ in indexes:
             connection.execute(f"DROP INDEX {name}")
         peers = PeerNumbers(())
+        for record in records:
+            connection.execute(_PEER, {"no": peers.add(record.id), **asdict(record)})
         connection.executemany(_INSERT, _rows(connection, peers, pins))
         for _, statement in indexes:
             connection.execute(statement)
-        _drop_doubles(connection)
+        if double := connection.execute(_DOUBLE).fetchone():
+            raise DoublePin(*double)
         _enqueue(connection, peers, queue, now)
         (count, revision) = connection.execute("SELECT count(*), coalesce(max(revision), 0) FROM pins").fetchone()
         connection.execute("UPDATE state SET revision = ?", (revision,))
@@ -123,13 +143,6 @@ def _number(connection: sqlite3.Connection, peers: PeerNumbers, peer: PeerId) ->
         number = peers.add(peer)
         connection.execute("INSERT INTO peers (no, id) VALUES (?, ?)", (number, peer))
     return number
-
-
-def _drop_doubles(connection: sqlite3.Connection) -> None:
-    doubles = connection.execute("SELECT text, max(id) FROM pins GROUP BY text HAVING count(*) > 1").fetchall()
-    for double in doubles:
-        connection.execute("DELETE FROM metadata WHERE pin IN (SELECT id FROM pins WHERE text = ? AND id < ?)", double)
-        connection.execute("DELETE FROM pins WHERE text = ? AND id < ?", double)
 
 
 def _enqueue(connection: sqlite3.Connection, peers: PeerNumbers, queue: Sequence[PeerId], now: float) -> None:

@@ -1,0 +1,259 @@
+"""The pinset as ipfs-cluster exports and imports it: a JSON object a line, byte for byte as its encoder writes them.
+
+Reading is strict: what cannot be kept as it is said is refused with the number of its line, never dropped.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, BinaryIO
+
+from ipfs_cluster import cid as cids
+from ipfs_cluster.cid import Cid
+from ipfs_cluster.errors import ClusterError, InvalidCid
+from ipfs_cluster.model import EVERYWHERE, PeerId, Pin, PinMode, PinType
+from ipfs_cluster.rest import shapes
+
+LONGEST = 16 * 1024 * 1024
+"""Bytes of a line. An entry of ipfs-cluster's has some hundred; metadata may be long."""
+
+_ESCAPE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+_SPECIAL = re.compile("[<>&\u2028\u2029]")
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")
+_PEER = re.compile(r"[1-9A-HJ-NP-Za-km-z]{40,64}")
+_FIELDS = frozenset(shapes.pin(Pin(Cid(b""))))
+
+
+class BadState(ClusterError):
+    """A line cannot be taken. str(error) has the line's number and the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What entries get in the place of what the file says; None leaves it."""
+
+    replication_min: int | None = None
+    replication_max: int | None = None
+    allocations: tuple[PeerId, ...] = ()
+
+
+def line(entry: Pin) -> bytes:
+    """An entry and its LF."""
+    return (_SPECIAL.sub(lambda match: _ESCAPE[match[0]], _encode(shapes.pin(entry))) + "\n").encode()
+
+
+class Reader:
+    """The entries of a file, one after the other, in constant memory. number: of the line that was read last."""
+
+    def __init__(self, file: BinaryIO, overrides: Overrides = Overrides()) -> None:
+        self._file = file
+        self._overrides = overrides
+        self._factory = _Factory()
+        self.number = 0
+
+    def pins(self) -> Iterator[Pin]:
+        """Raises BadState, also when there is no entry at all."""
+        while raw := self._file.readline(LONGEST + 1):
+            self.number += 1
+            try:
+                yield _overridden(self._factory.pin(_object(raw)), self._overrides)
+            except (ValueError, InvalidCid) as error:
+                raise self.refuse(str(error)) from None
+        if not self.number:
+            raise BadState("the input is empty: `state cleanup` is what empties a pinset")
+
+    def refuse(self, reason: str) -> BadState:
+        """The error for the line that was read last."""
+        return BadState(f"line {self.number}: {reason}")
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    if len(raw) > LONGEST:
+        raise ValueError(f"longer than {LONGEST} bytes")
+    try:
+        found = json.loads(raw.decode())
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8: {error.reason} at byte {error.start}") from None
+    except (json.JSONDecodeError, RecursionError) as error:
+        if not raw.strip():
+            raise ValueError("empty") from None
+        if not raw.endswith(b"\n"):
+            raise ValueError("the input ends in the middle of the line: it is cut off") from None
+        reason = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else "too deep"
+        raise ValueError(f"not JSON: {reason}") from None
+    if not isinstance(found, dict):
+        raise ValueError("must be a JSON object")
+    return found
+
+
+class _Factory:
+    """Entries of JSON objects. Lists of peers are the same few again and again: each is checked once."""
+
+    def __init__(self) -> None:
+        self._allocations: dict[tuple[str, ...], tuple[PeerId, ...]] = {}
+
+    def pin(self, data: dict[str, Any]) -> Pin:
+        """Raises ValueError, InvalidCid."""
+        if unknown := data.keys() - _FIELDS:
+            raise ValueError(f"unknown field {_shown(min(unknown))}")
+        if "cid" not in data:
+            raise ValueError("has no cid")
+        low, high = _factors(data)
+        kind = _word(data, "type", PinType, PinType.PIN)
+        return Pin(
+            _cid(data, "cid"),
+            _mode(data, kind),
+            kind,
+            _text(data, "name"),
+            self._peers(data),
+            low,
+            high,
+            _metadata(data),
+            _origins(data),
+            _time(data, "expire_at"),
+            _optional_cid(data, "pin_update"),
+            _optional_cid(data, "reference"),
+            _number(data, "shard_size", 0, range(2**64)),
+            _time(data, "timestamp"),
+        )
+
+    def _peers(self, data: dict[str, Any]) -> tuple[PeerId, ...]:
+        _strings(data, "user_allocations")  # of the request, not kept
+        listed = tuple(_strings(data, "allocations"))
+        found = self._allocations.get(listed)
+        if found is None:
+            if len(self._allocations) > 10_000:
+                self._allocations.clear()
+            found = self._allocations[listed] = peers(listed)
+        return found
+
+
+def peers(listed: Iterable[str]) -> tuple[PeerId, ...]:
+    """Peer IDs, each once. Raises ValueError."""
+    found = tuple(listed)
+    for peer in found:
+        if not _PEER.fullmatch(peer):
+            raise ValueError(f"allocations: {_shown(peer)} is no peer ID")
+    if len(set(found)) < len(found):
+        raise ValueError("allocations: a peer is named twice")
+    return tuple(map(PeerId, found))
+
+
+def _overridden(entry: Pin, overrides: Overrides) -> Pin:
+    if overrides == Overrides():
+        return entry
+    low = entry.replication_min if overrides.replication_min is None else overrides.replication_min
+    high = entry.replication_max if overrides.replication_max is None else overrides.replication_max
+    if (low == EVERYWHERE) != (high == EVERYWHERE) or low > high:
+        raise ValueError(f"replication_factor_min {low} and replication_factor_max {high} together are impossible")
+    allocations = overrides.allocations or entry.allocations
+    if entry.type is PinType.META:
+        allocations = entry.allocations
+    elif low == EVERYWHERE:
+        allocations = ()
+    elif not allocations:
+        raise ValueError(f"is on every peer: for replication factors {low} and {high}, say on which with --allocs")
+    return replace(entry, replication_min=low, replication_max=high, allocations=allocations)
+
+
+def _factors(data: dict[str, Any]) -> tuple[int, int]:
+    low = _number(data, "replication_factor_min", EVERYWHERE, range(EVERYWHERE, 2**31))
+    high = _number(data, "replication_factor_max", EVERYWHERE, range(EVERYWHERE, 2**31))
+    if 0 in (low, high) or (low == EVERYWHERE) != (high == EVERYWHERE) or low > high:
+        raise ValueError(f"replication_factor_min {low} and replication_factor_max {high} together are impossible")
+    return low, high
+
+
+def _mode(data: dict[str, Any], kind: PinType) -> PinMode:
+    """What ipfs-cluster keeps is the depth; it must say the same."""
+    mode: PinMode = _word(data, "mode", PinMode, PinMode.RECURSIVE)
+    usual = 0 if mode is PinMode.DIRECT else 1 if kind is PinType.SHARD else -1
+    depth = _number(data, "max_depth", usual, range(-1, 3))
+    if depth != usual:
+        raise ValueError(f"max_depth {depth} does not go with mode {mode} and type {kind}")
+    return mode
+
+
+def _word(data: dict[str, Any], field: str, words: Callable[[str], Any], default: Any) -> Any:
+    value = data.get(field, default)
+    try:
+        return words(value)
+    except ValueError:
+        raise ValueError(f"{field}: {_shown(value)} is not known") from None
+
+
+def _number(data: dict[str, Any], field: str, default: int, allowed: range) -> int:
+    value = data.get(field, default)
+    if type(value) is not int or value not in allowed:
+        raise ValueError(f"{field}: {_shown(value)} must be a whole number from {allowed[0]} to {allowed[-1]}")
+    return value
+
+
+def _text(data: dict[str, Any], field: str) -> str:
+    value = data.get(field, "")
+    if not isinstance(value, str):
+        raise ValueError(f"{field}: {_shown(value)} must be a string")
+    return value
+
+
+def _strings(data: dict[str, Any], field: str) -> list[str]:
+    value = data.get(field)
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError(f"{field}: {_shown(value)} must be a list of strings")
+    return value
+
+
+def _metadata(data: dict[str, Any]) -> dict[str, str]:
+    value = data.get("metadata")
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+        raise ValueError(f"metadata: {_shown(value)} must be a map of strings")
+    return value
+
+
+def _origins(data: dict[str, Any]) -> tuple[str, ...]:
+    found = tuple(_strings(data, "origins"))
+    for origin in found:
+        if not origin.startswith("/"):
+            raise ValueError(f"origins: {_shown(origin)} is no multiaddr")
+    return found
+
+
+def _cid(data: dict[str, Any], field: str) -> Cid:
+    try:
+        return cids.parse(_text(data, field))
+    except InvalidCid as error:
+        raise ValueError(f"{field}: {_shown(data[field])}: {error}") from None
+
+
+def _optional_cid(data: dict[str, Any], field: str) -> Cid | None:
+    return None if data.get(field) is None else _cid(data, field)
+
+
+def _time(data: dict[str, Any], field: str) -> float:
+    """Unix seconds; 0 for Go's zero time."""
+    value = data.get(field, shapes.ZERO_TIME)
+    if value == shapes.ZERO_TIME:
+        return 0.0
+    try:
+        if not _TIME.fullmatch(value):
+            raise ValueError
+        seconds = datetime.fromisoformat(value).timestamp()
+        if seconds < 0:
+            raise ValueError
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{field}: {_shown(value)} must be a time such as 2026-01-31T12:00:00Z") from None
+    return seconds
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=True)
+    return text if len(text) <= 80 else f"{text[:79]}…"
