@@ -7,7 +7,7 @@ durable, node call, status durable, answer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Container, Iterable, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence, Set
 from functools import partial
 
 from ipfs_cluster.cid import Cid
@@ -194,7 +194,7 @@ class Pins:
             for write in writes:
                 if isinstance(write, PutPin):
                     planned[write.pin.cid] = write.pin.written(revision)
-            self._hand_over(writes, existing, works, revision)
+            self._hand_over(writes, revision)
             changed = [cid for cid in cids if cid in existing or cid in works]
             works = by_cid(await self._store.work(changed)) if changed else {}
         tickets = {}
@@ -204,15 +204,9 @@ class Pins:
             tickets[cid] = Ticket(pin, self.quorum(pin, wanting, wait), new)
         return tickets
 
-    def _hand_over(
-        self, writes: Sequence[Write], existing: Container[Cid], works: Container[Cid], revision: int
-    ) -> None:
+    def _hand_over(self, writes: Sequence[Write], revision: int) -> None:
         """Tell the trackers of committed work: new rows directly, everything else by a wake-up."""
-        known = [
-            write
-            for write in writes
-            if isinstance(write, PutPin) and write.pin.cid not in existing and write.pin.cid not in works
-        ]
+        known = [write for write in writes if isinstance(write, PutPin) and write.unseen]
         for write in writes:
             if isinstance(write, PutPin):
                 self._cancel(write.pin.cid, write.release)

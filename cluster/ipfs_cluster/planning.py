@@ -94,7 +94,7 @@ def plan_new(
     unseen: bool = False,
     held: Set[PeerId] = frozenset(),
 ) -> PutPin:
-    """The write for a CID that has no entry. unseen: nobody looked; the write is refused when there is something.
+    """The write for a CID that has no entry. unseen: it is to have no rows either; the write is refused when it has.
     held: peers whose nodes hold it already.
 
     Raises NotEnoughPeers, InvalidArgument.
@@ -131,7 +131,8 @@ def plan_pin(
     held: peers whose nodes hold it, whatever works say. Raises PinModeError, NotEnoughPeers, InvalidArgument.
     """
     if existing is None:
-        put = plan_new(cid, options, around, held=held)
+        # Entry and rows were read one after the other: between the two the entry may have turned into removals.
+        put = plan_new(cid, options, around, unseen=not works, held=held)
         return put.pin, [put]
     before = existing
     if before.type is not PinType.PIN:

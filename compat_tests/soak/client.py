@@ -92,10 +92,10 @@ def _refused(step: Step, text: str, missing: frozenset[str]) -> Verdict:
         fates.append(Fate.UNDONE if undone else Fate.UNSURE)
     told: list[tuple[str, frozenset[str]]] = []
     first, *others = step.arguments
-    if NOT_PINNED in text and not others:
+    if not others and NOT_PINNED in text:
         told.append((first, frozenset({ABSENT})))
         fates = [Fate.UNDONE]
-    elif "is pinned recursively" in text or ("already pinned recursively" in text and not others):
+    elif not others and ("is pinned recursively" in text or "already pinned recursively" in text):
         told.append((first, frozenset({RECURSIVE})))
         fates = [Fate.UNDONE]
     elif "'to' cid was already recursively pinned" in text:

@@ -142,5 +142,5 @@ class Storm:
             if step.lasts is not None:
                 self.history.expires(effect, step.lasts)
         for cid, values in verdict.told:
-            at_home = step.command in ("pin/ls", "pin/rm") and bool(step.arguments)
+            at_home = step.command in ("pin/ls", "pin/rm")
             self.history.saw(Sight(cid, values, begin, end, request, at_home))

@@ -11,8 +11,8 @@ from cluster_tests.engine.conftest import RECURSIVE, World, cid, until
 from cluster_tests.engine.test_ingest import Body, add, roots_of, upload
 from ipfs_cluster import Wait
 from ipfs_cluster.cid import Cid
-from ipfs_cluster.model import ClaimKind, NodePin, PinMode, PinOptions
-from ipfs_cluster.ports import ForeignPin, PutClaim, PutPin, Write
+from ipfs_cluster.model import ClaimKind, NodePin, Pin, PinMode, PinOptions, Work
+from ipfs_cluster.ports import ForeignPin, PutClaim, PutPin, RemovePin, Write
 from ipfs_cluster.testing.fake_node import FakeNode
 
 NONE = PinOptions()
@@ -188,6 +188,33 @@ async def test_a_row_that_was_read_before_its_tracker_was_told_of_it_is_worked_o
     for event in held:
         event.set()
     await world.quiet()
+    await gone_after_removal(world)
+
+
+async def test_a_pin_whose_removal_falls_between_what_a_request_reads_stays_ours(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = await world.start()
+    await (await cluster.pin([(cid(1), NONE)], wait=Wait.ALL)).wait()
+    store = world.kept()
+    get_many, rows_read = store.get_many, asyncio.Event()
+    work = store.work
+
+    async def early_rows(cids: Sequence[Cid]) -> list[Work]:
+        rows = await work(cids)
+        rows_read.set()
+        return rows
+
+    async def late_entries(cids: Sequence[Cid]) -> dict[Cid, Pin]:
+        await rows_read.wait()
+        await store.commit([RemovePin(cid(1), release=tuple(cluster.peers_by_id))])
+        monkeypatch.undo()
+        return await get_many(cids)
+
+    monkeypatch.setattr(store, "work", early_rows)
+    monkeypatch.setattr(store, "get_many", late_entries)
+    await (await cluster.pin([(cid(1), NONE)], wait=Wait.ALL)).wait()
+    assert await foreign(world) == []
     await gone_after_removal(world)
 
 
