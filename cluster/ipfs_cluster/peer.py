@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 
 from ipfs_cluster.attempt import TrackerSettings
 from ipfs_cluster.core.room import Room, RoomRule
+from ipfs_cluster.core.transitions import Event
 from ipfs_cluster.counters import CollectCounters
 from ipfs_cluster.errors import ClusterError, NodeError
 from ipfs_cluster.gate import Gate
-from ipfs_cluster.hub import Hub
-from ipfs_cluster.model import ClaimKind, NodeInfo, PeerId, PeerInfo
+from ipfs_cluster.hub import Hub, Outcome
+from ipfs_cluster.model import WANTS_UNPIN, ClaimKind, NodeInfo, PeerId, PeerInfo, Work
 from ipfs_cluster.monitor import Monitor, MonitorSettings, PeerState
 from ipfs_cluster.nodes.empty import EMPTY_RAW_BLOCK
 from ipfs_cluster.ports import Clock, Node, PeerRecord, PutClaim, PutPeer, Store
@@ -222,6 +223,15 @@ class LocalPeer:
             self._due.clear()
             await sleep_or_event(self._clock, rest, self._due)
 
+    async def _settled(self, works: Sequence[Work]) -> None:
+        """A comparison found these rows done: whoever waits for them hears it, as no attempt will end any more."""
+        waited = [work for work in works if self._hub.watched(work.cid)]
+        rows = {work.cid for work in await self._store.work([one.cid for one in waited]) if work.peer == self.id}
+        for work in waited:
+            if work.cid not in rows:  # else it was asked for anew meanwhile, which is the tracker's to answer
+                unpin = work.status in WANTS_UNPIN
+                self._hub.publish(Outcome(self.id, work.cid, Event.DONE, unpin, mode=work.mode))
+
     async def reconcile_now(self) -> Findings | None:
         """Compare once; None when the node did not answer to the end (then it is tried again soon)."""
         async with self._turns:
@@ -249,7 +259,7 @@ class LocalPeer:
             claim = PutClaim(self.id, EMPTY_RAW_BLOCK, SYSTEM_OWNER, ClaimKind.SYSTEM)
             await self._store.commit([claim])
             first = not self.record.surveyed
-            found = await reconcile(self.id, self.node, self._store, self.tracker.strangers, first=first)
+            found = await reconcile(self.id, self.node, self._store, self.tracker.strangers, self._settled, first=first)
             if first:
                 await self.remember(surveyed=True)
             await self.node.ensure_empty_block()

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from ipfs_cluster.counters import Histogram
 from ipfs_cluster.errors import NodeStalled
-from ipfs_cluster.model import WANTS_PIN, WANTS_UNPIN, NodePin, PeerId, PinMode, TrackerStatus
+from ipfs_cluster.model import WANTS_PIN, WANTS_UNPIN, NodePin, PeerId, PinMode, TrackerStatus, Work
 from ipfs_cluster.ports import FinishWork, ForgetForeign, Node, QueueWork, RecordForeign, Store, Write
 from ipfs_cluster.strangers import Strangers
 
@@ -50,10 +50,19 @@ class ReconcileCounters:
     found: Findings = field(default_factory=Findings)
 
 
-async def reconcile(peer: PeerId, node: Node, store: Store, strangers: Strangers, *, first: bool) -> Findings:
+async def reconcile(
+    peer: PeerId,
+    node: Node,
+    store: Store,
+    strangers: Strangers,
+    on_settled: Callable[[Sequence[Work]], Awaitable[None]],
+    *,
+    first: bool,
+) -> Findings:
     """One full comparison; raises NodeError or NodeUnreachable, and then nothing has been changed.
 
     first: the peer's survey, at which everything that is not ours is recorded as foreign; later such pins are orphans.
+    on_settled: is told of rows that turned out to be done, after they were written so.
     """
     found = Findings()
     async with store.scan(peer) as scan:
@@ -68,6 +77,7 @@ async def reconcile(peer: PeerId, node: Node, store: Store, strangers: Strangers
             settled: list[Write] = [FinishWork(work.peer, work.cid, work.generation) for work in works]
             if settled:
                 await store.commit(settled)
+                await on_settled(works)
             found.settled += sum(work.status in WANTS_PIN for work in works)
         async for page in scan.missing():
             lost: list[Write] = []

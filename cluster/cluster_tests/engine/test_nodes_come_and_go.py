@@ -189,3 +189,18 @@ async def test_a_jump_of_the_wall_clock_makes_no_peer_unfit(world: World) -> Non
         world.clock.jump(seconds)
         (pin,) = (await cluster.pin([(cid(abs(seconds)), NONE)], wait=Wait.ACCEPTED)).pins
         assert set(pin.allocations) == {"peer0", "peer1", "peer2"}
+
+
+async def test_who_waits_for_a_queued_pin_hears_that_a_comparison_found_it(world: World) -> None:
+    world.nodes, world.concurrent = world.nodes[:1], {0: 1}
+    cluster = await world.start()
+    busy = asyncio.Event()
+    world.nodes[0].hold[cid(1)] = busy
+    await cluster.pin([(cid(1), PinOptions())], wait=Wait.ACCEPTED)
+    await until(lambda: world.peers[0].tracker.pinning == 1, "the only place is taken")
+    call = await cluster.pin([(cid(2), PinOptions())], wait=Wait.ALL)
+    world.nodes[0].pins_held[cid(2)] = NodePin(cid(2), RECURSIVE)
+    await world.peers[0].reconcile_now()
+
+    await asyncio.wait_for(call.wait(), 5)
+    busy.set()
