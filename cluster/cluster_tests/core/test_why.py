@@ -113,13 +113,13 @@ def test_a_pin_as_a_whole(entry: Pin | None, statuses: list[PinStatus], outlook:
             status(A, TrackerStatus.PIN_QUEUED),
             UP,
             Wait(ahead=1203),
-            "has been to fetch it for 1 min 30 s: 1,203 come before it on this node",
+            "has been waiting to fetch it for 1 min 30 s: 1,203 come before it on this node",
         ),
         (
             status(A, TrackerStatus.PIN_QUEUED),
             AWAY,
             Wait(until="goes on when its node is back"),
-            "has been to fetch it for 1 min 30 s: goes on when its node is back",
+            "has been waiting to fetch it for 1 min 30 s: goes on when its node is back",
         ),
         (
             status(A, TrackerStatus.PIN_ERROR, attempts=3, error="no space left on device", next_retry=NOW + 240),

@@ -91,10 +91,10 @@ def standings(
 
 
 def _standing(seen: Sighting, now: float, patience: Patience, *, braked: bool) -> PeerStanding:
-    if not seen.up and not braked and now - seen.since >= patience.grace:
-        return PeerStanding.GONE
     if seen.draining:
         return PeerStanding.DRAINING
+    if not seen.up and not braked and now - seen.since >= patience.grace:
+        return PeerStanding.GONE
     return PeerStanding.UP if seen.up else PeerStanding.AWAY
 
 

@@ -39,11 +39,11 @@ def about_pin(pin: Pin | None, statuses: Sequence[PinStatus], outlook: Outlook, 
     held = [status for status in wanted if status.status is TrackerStatus.PINNED]
     if not pin.allocations:
         minimum = maximum = max(len(wanted), 1)
-        aim = f"all {len(wanted)} peers"
+        aim = "the only peer" if len(wanted) == 1 else f"all {len(wanted)} peers"
     else:
         minimum, maximum = pin.replication_min, pin.replication_max
         aim = str(minimum) if minimum == maximum else f"{minimum} to {maximum}"
-        aim += " peers"
+        aim += " peer" if maximum == 1 else " peers"
     sentence = f"Held by {len(held)}, wanted on {aim}: "
     sentence += _verdict(pin, wanted, len(held), minimum, maximum, outlook)
     if pin.expire_at:
@@ -130,11 +130,11 @@ def about_copy(status: PinStatus, standing: PeerStanding | None, wait: Wait, now
         case TrackerStatus.UNEXPECTEDLY_UNPINNED if not status.attempts:
             return f"lost it {since} ago, and fetches it again: {_next(status, wait, now)}"
         case TrackerStatus.PIN_QUEUED if not status.attempts:
-            return f"has been to fetch it for {since}: {_next(status, wait, now)}"
+            return f"has been waiting to fetch it for {since}: {_next(status, wait, now)}"
         case TrackerStatus.UNPINNING:
             return f"has been letting go of it for {since}"
         case TrackerStatus.UNPIN_QUEUED if not status.attempts:
-            return f"has been to let go of it for {since}: {_next(status, wait, now)}"
+            return f"has been waiting to let go of it for {since}: {_next(status, wait, now)}"
         case TrackerStatus.UNPIN_QUEUED | TrackerStatus.UNPIN_ERROR:
             return f"could not let go of it{_failed(status, wait)}; {_next(status, wait, now)}"
         case _:
@@ -230,6 +230,8 @@ def about_peer(facts: PeerFacts) -> str:
 
 
 def _absence(facts: PeerFacts) -> str:
+    if facts.standing is PeerStanding.DRAINING:
+        return ""
     if facts.standing is PeerStanding.GONE:
         return f"Its copies count no longer; {facts.remaining:,} pins are still allocated to it. "
     if facts.gone_in is not None and facts.gone_in > 0:
@@ -240,18 +242,22 @@ def _absence(facts: PeerFacts) -> str:
 def _work(facts: PeerFacts) -> str:
     parts = []
     if facts.pinning:
-        parts.append(f"{facts.pinning:,} pins are being fetched")
+        parts.append(_number(facts.pinning, "pin is being fetched", "pins are being fetched"))
     if facts.queued:
         waits = f", the oldest for {span(facts.oldest)}" if facts.oldest else ""
-        parts.append(f"{facts.queued:,} wait for their turn{waits}")
+        parts.append(_number(facts.queued, "waits for its turn", "wait for their turn") + waits)
     if facts.failing:
-        parts.append(f"{facts.failing:,} failed and are tried again")
+        parts.append(_number(facts.failing, "failed and is tried again", "failed and are tried again"))
     if facts.unpinning:
-        parts.append(f"{facts.unpinning:,} are to be let go of")
+        parts.append(_number(facts.unpinning, "is to be let go of", "are to be let go of"))
     if not parts:
         return "It has nothing to do."
     text = ", ".join(parts)
     return text[0].upper() + text[1:] + "."
+
+
+def _number(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def span(seconds: float) -> str:
