@@ -31,6 +31,7 @@ from ipfs_cluster.strangers import Strangers
 
 PEER = PeerId("peer")
 STALL = 2.0
+RAW_LEAVES = {"raw-leaves": "true", "cid-version": "1"}
 RAW, DAG_PB, UNKNOWN = b"\x01\x55", b"\x01\x70", b"\x01\xcd\xd7\x02"
 
 
@@ -42,7 +43,7 @@ def sha2_256() -> bytes:
 @pytest.fixture
 def add_raw(bare: Daemon) -> Callable[[], Cid]:
     """Puts a raw block on the bare node."""
-    return lambda: cids.parse(bare.add(os.urandom(100), pin="false", **{"raw-leaves": "true", "cid-version": "1"}))
+    return lambda: cids.parse(bare.add(os.urandom(100), pin="false", **RAW_LEAVES))
 
 
 async def attempt(daemon: Daemon, work: Work, settings: TrackerSettings = TrackerSettings(pin_timeout=STALL)) -> str:
@@ -77,7 +78,7 @@ async def test_what_a_daemon_never_pins_is_invalid(bare: Daemon, add_raw: Callab
         RAW + b"\x22\x08" + os.urandom(8),
         RAW + b"\x12\x04" + os.urandom(4),
         RAW + b"\x00\xc8\x01" + os.urandom(200),
-        DAG_PB + block[2:],
+        DAG_PB + cids.parse(bare.add(b"no protobuf" * 9, pin="false", **RAW_LEAVES))[2:],
         UNKNOWN + block[2:],
     ):
         assert await failure(bare, cids.from_bytes(cid)) is Failure.INVALID
