@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import pytest
 
 from cluster_tests.engine.conftest import RECURSIVE, World, cid, until
-from ipfs_cluster import IngestCall, IngestRefused, Line, Proof, Upload
-from ipfs_cluster import cid as cids
+from cluster_tests.uploads import AllRoots
+from ipfs_cluster import IngestCall, IngestRefused, Upload
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.cid import text as cid_text
 from ipfs_cluster.errors import NodeError, NotEnoughPeers, PinFailed, StoreUnavailable
@@ -21,25 +20,6 @@ from ipfs_cluster.model import ClaimKind, NodePin, PeerId, PinMode, PinOptions, 
 from ipfs_cluster.testing.fake_clock import FakeClock
 
 NONE = PinOptions()
-
-
-class AllRoots:
-    """Every event is a root, as fake nodes send them."""
-
-    proof = Proof.NEXT
-
-    def saw(self, piece: bytes) -> None:
-        del piece
-
-    def follow(self) -> AllRoots:
-        return self
-
-    def line(self, raw: bytes) -> Line:
-        value = json.loads(raw)
-        return Line(raw, value, cids.parse(value["Hash"]))
-
-    def finish(self) -> None:
-        """Nothing."""
 
 
 class Body:

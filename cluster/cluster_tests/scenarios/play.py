@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from cluster_tests.scenarios.checks import problems
 from cluster_tests.scenarios.model import Model, Request
-from ipfs_cluster import EngineSettings, Line, PeerSettings, PinCall, Proof, UpdateCall, Upload, Wait
-from ipfs_cluster import cid as cids
+from cluster_tests.uploads import AllRoots
+from ipfs_cluster import EngineSettings, Line, PeerSettings, PinCall, UpdateCall, Upload, Wait
 from ipfs_cluster.attempt import TrackerSettings
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.cid import text as cid_text
@@ -441,25 +440,6 @@ class Play:
             if orphans := [cid for cid, orphan in sorted(foreign) if orphan]:
                 text += ", orphan " + " ".join(orphans)
             self.lines.append(text)
-
-
-class AllRoots:
-    """Every event is a root, as fake nodes send them."""
-
-    proof = Proof.NEXT
-
-    def saw(self, piece: bytes) -> None:
-        del piece
-
-    def follow(self) -> AllRoots:
-        return self
-
-    def line(self, raw: bytes) -> Line:
-        value = json.loads(raw)
-        return Line(raw, value, cids.parse(value["Hash"]))
-
-    def finish(self) -> None:
-        """Nothing."""
 
 
 class Body:

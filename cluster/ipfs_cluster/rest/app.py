@@ -6,18 +6,19 @@ Streams are NDJSON with `X-Stream-Error` in mind; a stream without items is 204,
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 from aiohttp import web
 
 from ipfs_cluster.engine import Cluster
 from ipfs_cluster.errors import NotPinned
-from ipfs_cluster.model import PinStatus, PinType, TrackerStatus
+from ipfs_cluster.model import PinType, TrackerStatus
 from ipfs_cluster.ports import PinQuery
 from ipfs_cluster.rest import changes, shapes, upkeep
 from ipfs_cluster.rest.answers import BadRequest, answer, cid_of, errors, parsed, stream
 from ipfs_cluster.rest.keys import CLUSTER, VERSION
+from ipfs_cluster.rest.statuses import shown, status_of
 from ipfs_cluster.rest.watch import add_watchers, watch
 
 FILTERS: dict[str, set[TrackerStatus]] = {
@@ -110,15 +111,7 @@ async def _allocation(request: web.Request) -> web.StreamResponse:
 
 
 async def _pin(request: web.Request) -> web.StreamResponse:
-    cid = cid_of(request)
-    entry, statuses = await request.app[CLUSTER].views.status(cid)
-    return answer(shapes.global_pin_info(cid, entry, _shown(request, statuses)))
-
-
-def _shown(request: web.Request, statuses: Sequence[PinStatus]) -> list[PinStatus]:
-    """The home peer's alone when the request is `local`."""
-    home = request.app[CLUSTER].home.id
-    return [status for status in statuses if not changes.is_local(request) or status.peer == home]
+    return answer(await status_of(request, cid_of(request)))
 
 
 async def _pins(request: web.Request) -> web.StreamResponse:
@@ -129,7 +122,7 @@ async def _pins(request: web.Request) -> web.StreamResponse:
 
     async def pages() -> AsyncIterator[list[dict[str, Any]]]:
         async for page in views.statuses(wanted):
-            lines = [(entry, _shown(request, statuses)) for entry, statuses in page]
+            lines = [(entry, shown(request, statuses)) for entry, statuses in page]
             yield [
                 shapes.global_pin_info(entry.cid, entry, shown)
                 for entry, shown in lines
@@ -137,7 +130,7 @@ async def _pins(request: web.Request) -> web.StreamResponse:
             ]
         if wanted is None or TrackerStatus.UNPINNED in wanted:
             async for orphans in views.orphans():
-                yield [shapes.global_pin_info(cid, None, _shown(request, statuses)) for cid, statuses in orphans]
+                yield [shapes.global_pin_info(cid, None, shown(request, statuses)) for cid, statuses in orphans]
 
     return await stream(request, pages())
 
@@ -160,8 +153,7 @@ async def _foreign(request: web.Request) -> web.StreamResponse:
 
 async def _asked(request: web.Request, texts: list[str]) -> AsyncIterator[list[dict[str, Any]]]:
     for cid in [parsed(text) for text in texts]:
-        entry, statuses = await request.app[CLUSTER].views.status(cid)
-        yield [shapes.global_pin_info(cid, entry, _shown(request, statuses))]
+        yield [await status_of(request, cid)]
 
 
 def _statuses(given: str) -> set[TrackerStatus] | None:

@@ -18,14 +18,10 @@ from ipfs_cluster.rest import shapes
 from ipfs_cluster.rest.answers import BadRequest, answer, cid_of, stream
 from ipfs_cluster.rest.keys import CLUSTER, VERSION
 from ipfs_cluster.rest.options import pin_options, wait_of
+from ipfs_cluster.rest.statuses import is_local, status_of
 
 BODY_LIMIT = 64 * 1024
 """Bytes of a JSON body."""
-
-
-def is_local(request: web.Request) -> bool:
-    """True when only the home peer is meant."""
-    return request.query.get("local") == "true"
 
 
 # --- pin, unpin ---
@@ -96,22 +92,13 @@ async def _recover(request: web.Request) -> web.StreamResponse:
     if local and await cluster.views.get(cid) is None:
         raise NotPinned
     await cluster.recover([cid], local=local)
-    entry, statuses = await cluster.views.status(cid)
-    chosen = [status for status in statuses if not local or status.peer == cluster.home.id]
-    return answer(shapes.global_pin_info(cid, entry, chosen))
+    return answer(await status_of(request, cid))
 
 
 async def _recover_all(request: web.Request) -> web.StreamResponse:
-    cluster, local = request.app[CLUSTER], is_local(request)
-
     async def pages() -> AsyncIterator[list[dict[str, Any]]]:
-        async for found in cluster.recover_all(local=local):
-            lines = []
-            for cid in found:
-                entry, statuses = await cluster.views.status(cid)
-                chosen = [status for status in statuses if not local or status.peer == cluster.home.id]
-                lines.append(shapes.global_pin_info(cid, entry, chosen))
-            yield lines
+        async for found in request.app[CLUSTER].recover_all(local=is_local(request)):
+            yield [await status_of(request, cid) for cid in found]
 
     return await stream(request, pages())
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from typing import Any
 
 from aiohttp import web
@@ -19,6 +18,7 @@ from ipfs_cluster.errors import StoreUnavailable
 from ipfs_cluster.feed import Batch
 from ipfs_cluster.ports import Change
 from ipfs_cluster.rest import shapes
+from ipfs_cluster.rest.answers import line
 from ipfs_cluster.rest.keys import CLUSTER
 
 WATCHERS: web.AppKey[set[asyncio.Task[Any]]] = web.AppKey("watchers", set)
@@ -60,7 +60,7 @@ def _lines(batch: Batch) -> bytes:
     values += map(_change, batch.changes)
     if batch.place:
         values.append({"type": "place", "place": batch.place})
-    return b"".join([json.dumps(value, separators=(",", ":")).encode() + b"\n" for value in values])
+    return b"".join(map(line, values))
 
 
 def _change(change: Change) -> dict[str, Any]:

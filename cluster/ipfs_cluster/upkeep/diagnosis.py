@@ -84,8 +84,7 @@ class Diagnosis:
 
     def _outlook(self, pin: Pin | None) -> Outlook:
         presence = self._upkeep.presence
-        steady = self._clock.monotonic()
-        gone_in = {peer: at - steady for peer in self._peers if (at := presence.gone_at(peer)) is not None}
+        gone_in = {peer: left for peer in self._peers if (left := self._gone_in(peer)) is not None}
         hold = presence.brake.reason if presence.brake is not None else ""
         if not self._upkeep.repair.repinning and not hold:
             hold = REPINNING_OFF
