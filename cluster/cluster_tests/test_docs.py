@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ipfs_cluster import settings_values as values
 from ipfs_cluster.core.transitions import TABLE
 from ipfs_cluster.model import TrackerStatus
-from ipfs_cluster.settings import KEYS, MISSING, NODE_KEYS, Key, nodes
+from ipfs_cluster.settings import KEYS, MISSING, NODE_KEYS, Key, nodes, values
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("*/DESIGN.md"))]
@@ -22,6 +21,12 @@ KINDS: dict[Callable[[object], object], str] = {
     values.secret: "64 hex digits",
     values.factor: "factor",
     values.positive_duration: "duration > 0",
+    values.duration: "duration ≥ 0",
+    values.header_bytes: "integer ≥ 4096",
+    values.headers: "headers",
+    values.header_names: "header names",
+    values.methods: "methods",
+    values.origins: "origins",
     values.boolean: "boolean",
     values.positive: "integer > 0",
     values.addresses: "addresses",

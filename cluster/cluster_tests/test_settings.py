@@ -64,6 +64,16 @@ WRONG = [
     ("api.ipfsproxy", "listen_multiaddress", [], "[]: needs at least one address"),
     ("api.ipfsproxy", "listen_multiaddress", {}, "{}: must be a string or a list of strings"),
     ("api.ipfsproxy", "listen_multiaddress", "/ip4/127.0.0.1/udp/9095", "must be /ip4|ip6|dns/<host>/tcp/<port>"),
+    ("api.restapi", "max_header_bytes", 4095, "4095: must be 4096 or more"),
+    ("api.restapi", "read_timeout", "-1s", '"-1s": must be a duration'),
+    ("api.restapi", "headers", {"X": 1}, '{"X": 1}: X: must be a string or a list of strings'),
+    ("api.restapi", "headers", {"X": "a\r\nY: b"}, "must be one line of text"),
+    ("api.restapi", "headers", {"X Y": "a"}, '"X Y" is no header name'),
+    ("api.restapi", "headers", {"Content-Length": "1"}, "Content-Length is the server's own"),
+    ("api.restapi", "cors_allowed_origins", ["app.example"], '"app.example" is no origin such as https://'),
+    ("api.restapi", "cors_allowed_origins", ["https://*.*.example"], "is no origin such as https://"),
+    ("api.restapi", "cors_allowed_methods", ["LIST"], "LIST is none of GET, HEAD, POST"),
+    ("api.restapi", "cors_allowed_headers", ["a b"], '"a b" is no header name'),
     ("api.ipfsproxy", "wait", "long", '"long": must be one of accepted, min, all'),
     ("api.ipfsproxy", "allowed_origins", [1], "[1]: must be a string or a list of strings"),
     ("ipfs_connector.ipfshttp", "node_multiaddress", "http://localhost:5001", "not a multiaddr"),
@@ -174,6 +184,8 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
         ("CLUSTER_DISABLEREPINNING", "True", "cluster.disable_repinning", True),
         ("CLUSTER_MONITORPINGINTERVAL", "1m0.5s", "cluster.monitor_ping_interval", 60.5),
         ("CLUSTER_IPFSPROXY_ALLOWEDORIGINS", "http://a, http://b", "api.ipfsproxy.allowed_origins", ("http://a", "http://b")),
+        ("CLUSTER_RESTAPI_HEADERS", "X-A:b,X-C:d:e", "api.restapi.headers", (("X-A", "b"), ("X-C", "d:e"))),
+        ("CLUSTER_RESTAPI_CORSALLOWEDMETHODS", "get,post", "api.restapi.cors_allowed_methods", ("GET", "POST")),
         ("CLUSTER_RESTAPI_HTTPLISTENMULTIADDRESS", "/unix/a", "api.restapi.http_listen_multiaddress", ("/unix/a",)),
         ("CLUSTER_STATELESS_CONCURRENTPINS", "3", "pin_tracker.stateless.concurrent_pins", 3),
         ("CLUSTER_BALANCED_ALLOCATEBY", "freespace", "allocator.balanced.allocate_by", ("freespace",)),
@@ -248,6 +260,12 @@ def test_authorization_of_a_node_may_lie_in_a_file(tmp_path: Path) -> None:
     entry = {"node_multiaddress": "/unix/x", "authorization_file": str(tmp_path / "token")}
     settings, _ = parse({"ipfs_connector": {"nodes": [entry]}}, {})
     assert settings.nodes[0].authorization == "Bearer hush"
+
+
+def test_headers_have_a_value_or_several() -> None:
+    given = {"X-One": "a", "X-Two": ["b", "c"], "X-None": []}
+    found = value({"api": {"restapi": {"headers": given}}}, "api.restapi.headers")
+    assert found == (("X-One", "a"), ("X-Two", "b"), ("X-Two", "c"))
 
 
 # --- keys of ipfs-cluster and of nobody ---

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiohttp import web
-
 from ipfs_cluster import Cluster, EngineSettings, IngestSettings, PeerSettings, PeerSpec, SystemClock, Wait
 from ipfs_cluster.addresses import parse_address
 from ipfs_cluster.attempt import PinMethod, TrackerSettings
@@ -25,8 +23,11 @@ from ipfs_cluster.nodes.kubo import KuboNode
 from ipfs_cluster.planning import Defaults
 from ipfs_cluster.ports import Clock, PeerRecord, Store
 from ipfs_cluster.rest.app import app
+from ipfs_cluster.rest.cors import Cors
+from ipfs_cluster.rest.http import HttpRules
 from ipfs_cluster.rest.metrics import add_metrics
-from ipfs_cluster.settings import Node, Settings
+from ipfs_cluster.rest.server import RestServer, RestSettings
+from ipfs_cluster.settings import KEYS, Node, Settings
 from ipfs_cluster.stores.sqlite import SqliteStore
 from ipfs_cluster.telemetry import FiguresCache, Table, Telemetry, cluster_tables
 from ipfs_cluster.upkeep import MoveSettings, PresenceSettings, RepairSettings, UpkeepSettings
@@ -49,24 +50,15 @@ class Service:
 
     cluster: Cluster
     front: Server
-    rest: web.AppRunner
+    rest: RestServer
     telemetry: Telemetry
-    rest_addresses: tuple[str, ...]
 
     async def start(self) -> None:
         """Engine first: a door never answers before the store is open. Raises OSError, StoreUnusable."""
         await self.cluster.start()
         self.front.server_header = self._server_header()
         await self.front.start()
-        await self.rest.setup()
-        for text in self.rest_addresses:
-            address = parse_address(text)
-            site: web.BaseSite
-            if address.unix:
-                site = web.UnixSite(self.rest, address.unix)
-            else:
-                site = web.TCPSite(self.rest, address.host, address.port, reuse_address=True)
-            await site.start()
+        await self.rest.start()
 
     def _server_header(self) -> str:
         info = self.cluster.home.state.info
@@ -75,7 +67,7 @@ class Service:
     async def close(self, grace: float) -> None:
         """Doors first, within `grace` seconds, then the engine."""
         await self.front.close(grace)
-        await self.rest.cleanup()
+        await self.rest.close()
         await self.telemetry.close()
         await self.cluster.close()
 
@@ -108,11 +100,35 @@ def compose(folder: Path, settings: Settings, environ: Mapping[str, str], versio
             head_time=settings["api.ipfsproxy.read_header_timeout"], idle_time=settings["api.ipfsproxy.idle_timeout"]
         ),
     )
-    rest = app(cluster, version)
+    rest_settings = _rest(folder, settings)
+    rest = app(cluster, version, rest_settings.rules)
     telemetry = telemetry_of(front, cluster, store, clock)
     add_metrics(rest, telemetry)
-    runner = web.AppRunner(rest, access_log=None)
-    return Service(cluster, front, runner, telemetry, settings["api.restapi.http_listen_multiaddress"])
+    return Service(cluster, front, RestServer(rest, rest_settings), telemetry)
+
+
+def _rest(folder: Path, settings: Settings) -> RestSettings:
+    rest = {key.name: settings[key.path] for key in KEYS if key.section == "api.restapi"}
+    cors = Cors(
+        origins=rest["cors_allowed_origins"],
+        methods=rest["cors_allowed_methods"],
+        headers=rest["cors_allowed_headers"],
+        exposed=rest["cors_exposed_headers"],
+        credentials=rest["cors_allow_credentials"],
+        max_age=rest["cors_max_age"],
+    )
+    rules = HttpRules(
+        cors,
+        rest["headers"],
+        rest["read_header_timeout"],
+        rest["read_timeout"],
+        rest["write_timeout"],
+        rest["max_header_bytes"],
+    )
+    addresses = tuple(parse_address(text) for text in rest["http_listen_multiaddress"])
+    return RestSettings(
+        addresses, rules, rest["idle_timeout"], folder / rest["http_log_file"] if rest["http_log_file"] else None
+    )
 
 
 def telemetry_of(front: Server, cluster: Cluster, store: Store, clock: Clock) -> Telemetry:

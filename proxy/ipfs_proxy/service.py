@@ -11,6 +11,7 @@ import secrets
 import signal
 import sys
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as distribution_version
 from pathlib import Path
 
@@ -88,8 +89,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def version() -> str:
-    """This program's version."""
-    return distribution_version("ipfs-cluster-proxy")
+    """This program's version; that of a tree which was never installed is not known."""
+    try:
+        return distribution_version("ipfs-cluster-proxy")
+    except PackageNotFoundError:
+        return "0+source"
 
 
 def _init(folder: Path, *, force: bool) -> None:

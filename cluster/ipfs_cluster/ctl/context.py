@@ -11,7 +11,7 @@ from typing import Any
 
 from ipfs_cluster.ctl.api import Api
 from ipfs_cluster.ctl.errors import LocalError
-from ipfs_cluster.settings_values import duration
+from ipfs_cluster.settings.values import duration
 
 Answers = Iterator[tuple[Any, str | None]]
 """A command's answers: the JSON value and its text form, None for one that is shown as JSON only."""

@@ -15,8 +15,6 @@ from ipfs_cluster.errors import ClusterError, InvalidArgument, InvalidCid, NotPi
 
 log = logging.getLogger(__name__)
 
-READING = frozenset({"GET", "HEAD", "OPTIONS"})
-
 
 class BadRequest(Exception):
     """The request's own fault: 400 with this message."""
@@ -25,20 +23,18 @@ class BadRequest(Exception):
 @web.middleware
 async def errors(request: web.Request, handler: Callable[[web.Request], Any]) -> web.StreamResponse:
     """Every failure as `{"code","message"}`."""
-    if request.method not in READING and "Origin" in request.headers:
-        return _error(403, "a web page may only read here")
     try:
         response: web.StreamResponse = await handler(request)
     except web.HTTPNotFound:
-        return _elsewhere(request) or _error(404, "not found")
+        return _elsewhere(request) or error(404, "not found")
     except web.HTTPMethodNotAllowed:
         return web.Response(status=405)
-    except (BadRequest, InvalidArgument) as error:
-        return _error(400, str(error))
-    except (NotPinned, UnknownPeer) as error:
-        return _error(404, str(error))
-    except ClusterError as error:
-        return _error(500, str(error))
+    except (BadRequest, InvalidArgument) as problem:
+        return error(400, str(problem))
+    except (NotPinned, UnknownPeer) as problem:
+        return error(404, str(problem))
+    except ClusterError as problem:
+        return error(500, str(problem))
     return response
 
 
@@ -52,7 +48,8 @@ def _elsewhere(request: web.Request) -> web.Response | None:
     return web.Response(status=301 if "//" in path else 307, headers={hdrs.LOCATION: location})
 
 
-def _error(code: int, message: str) -> web.Response:
+def error(code: int, message: str) -> web.Response:
+    """An error in ipfs-cluster's shape."""
     return answer({"code": code, "message": message}, code)
 
 

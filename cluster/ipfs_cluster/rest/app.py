@@ -17,6 +17,7 @@ from ipfs_cluster.model import PinType, TrackerStatus
 from ipfs_cluster.ports import PinQuery
 from ipfs_cluster.rest import changes, shapes, upkeep
 from ipfs_cluster.rest.answers import BadRequest, answer, cid_of, errors, parsed, stream
+from ipfs_cluster.rest.http import HttpRules, add_http
 from ipfs_cluster.rest.keys import CLUSTER, VERSION
 from ipfs_cluster.rest.statuses import shown, status_of
 from ipfs_cluster.rest.watch import add_watchers, watch
@@ -28,11 +29,12 @@ FILTERS: dict[str, set[TrackerStatus]] = {
 }
 
 
-def app(cluster: Cluster, version: str) -> web.Application:
+def app(cluster: Cluster, version: str, rules: HttpRules = HttpRules()) -> web.Application:
     """The application with its routes."""
     application = web.Application(middlewares=[errors])
     application[CLUSTER] = cluster
     application[VERSION] = version
+    add_http(application, rules)
     add_watchers(application)
     application.add_routes(
         [

@@ -11,7 +11,7 @@ from ipfs_cluster.errors import InvalidArgument, InvalidCid
 from ipfs_cluster.model import PeerId, PinMode, PinOptions
 from ipfs_cluster.pinning import Wait
 from ipfs_cluster.rest.answers import parsed
-from ipfs_cluster.settings_values import duration
+from ipfs_cluster.settings.values import duration
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,9}")
 _UNSIGNED = re.compile(r"[0-9]{1,19}")

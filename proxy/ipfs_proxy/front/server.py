@@ -6,12 +6,12 @@ import asyncio
 import logging
 import os
 import socket
-import stat
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ipfs_cluster import sockets
 from ipfs_cluster.hops import HOPS, listed, loop_message
 from ipfs_cluster.tasks import TaskSet
 from ipfs_proxy.front.command import EXPOSED, CommandExchange, error_object
@@ -133,9 +133,9 @@ class Server:
             return ClientConnection(self)
 
         if listen.unix:
-            _remove_stale_socket(listen.unix)
+            sockets.claim(listen.unix)
             server = await loop.create_unix_server(factory, listen.unix, backlog=1024)
-            os.chmod(listen.unix, 0o660)
+            os.chmod(listen.unix, sockets.MODE)
             return server
         return await loop.create_server(factory, listen.host, listen.port, backlog=1024, reuse_address=True)
 
@@ -173,9 +173,9 @@ class Server:
             connection.transport.abort()
         await self.tasks.close()
         self.pool.close()
-        for listen in self._listeners:
+        for listen in self._listeners[: len(self._servers)]:
             if listen.unix:
-                _remove_stale_socket(listen.unix)
+                sockets.release(listen.unix)
 
     async def _sweep(self) -> None:
         """Once a second: the coarse clock, heads and idle connections that take too long, clients that left."""
@@ -348,11 +348,3 @@ class Server:
         if self._service:
             lines.append(f"{HOPS}: {', '.join((*hops, self._service))}")
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
-
-
-def _remove_stale_socket(path: str) -> None:
-    try:
-        if stat.S_ISSOCK(os.stat(path).st_mode):
-            os.unlink(path)
-    except FileNotFoundError:
-        return

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from ipfs_cluster.addresses import AddressError, parse_address
 from ipfs_cluster.sizes import parse_size
@@ -42,6 +44,14 @@ def secret(value: object) -> str:
     if not isinstance(value, str) or (value and not re.fullmatch(r"[0-9a-fA-F]{64}", value)):
         raise ValueError("must be 64 hexadecimal digits or empty")
     return value
+
+
+def secret_file(path: object) -> str:
+    """What stands in a file, without white space around it."""
+    try:
+        return Path(text(path)).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ValueError(f"cannot read the secret file: {error.strerror}") from None
 
 
 def header_value(value: object) -> str:
@@ -164,6 +174,70 @@ def mapping(value: object) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
         raise ValueError("must be a map of strings")
     return tuple((str(key), item) for key, item in value.items())
+
+
+def headers(value: object) -> tuple[tuple[str, str], ...]:
+    """Header names, each with a value or a list of them; from the environment "name:value,name:value"."""
+    if isinstance(value, str):
+        value = dict(mapping(value))
+    if not isinstance(value, dict):
+        raise ValueError("must be a map of header names to lists of values")
+    found = []
+    for name, given in value.items():
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+            raise ValueError(f"{json.dumps(name, default=str)} is no header name")
+        if name.lower() in _FRAMING:
+            raise ValueError(f"{name} is the server's own")
+        items = [given] if isinstance(given, str) else given
+        if not isinstance(items, list):
+            raise ValueError(f"{name}: must be a string or a list of strings")
+        found += [(name, header_value(item)) for item in items]
+    return tuple(found)
+
+
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "trailer", "upgrade", "content-type"})
+
+
+def header_names(value: object) -> tuple[str, ...]:
+    """Names of headers, or * for any."""
+    found = strings(value)
+    for name in found:
+        if not _TOKEN.fullmatch(name):
+            raise ValueError(f"{json.dumps(name)} is no header name")
+    return found
+
+
+def methods(value: object) -> tuple[str, ...]:
+    """Methods of HTTP."""
+    found = tuple(name.upper() for name in strings(value))
+    for name in found:
+        if name not in METHODS:
+            raise ValueError(f"{name} is none of {', '.join(METHODS)}")
+    return found
+
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+def origins(value: object) -> tuple[str, ...]:
+    """Origins of web pages, such as https://app.example:8080; one * in each may stand for anything."""
+    found = strings(value)
+    for origin in found:
+        if origin != "*" and (not _ORIGIN.fullmatch(origin) or origin.count("*") > 1):
+            raise ValueError(f"{json.dumps(origin)} is no origin such as https://app.example:8080")
+    return found
+
+
+_ORIGIN = re.compile(r"[a-zA-Z][a-zA-Z0-9+.*-]*://[^/?#\s]+|null")
+
+
+def header_bytes(value: object) -> int:
+    """A size that requests with their usual headers fit into."""
+    number = integer(value)
+    if number < 4096:
+        raise ValueError("must be 4096 or more")
+    return number
 
 
 def choice(*allowed: str) -> Callable[[object], str]:

@@ -1,0 +1,26 @@
+"""The configuration. One module for each of its sections has their keys, what is wrong with them together, and which
+keys of ipfs-cluster mean nothing here; `loading` reads, `initial` writes.
+"""
+
+from __future__ import annotations
+
+from ipfs_cluster.settings.initial import write_default
+from ipfs_cluster.settings.key import Key, SettingsError
+from ipfs_cluster.settings.loading import FILES, KEYS, MISSING, WITHOUT_MEANING, Settings, load, parse
+from ipfs_cluster.settings.nodes import NODE_KEYS, Node, nodes
+
+__all__ = [
+    "FILES",
+    "KEYS",
+    "MISSING",
+    "NODE_KEYS",
+    "WITHOUT_MEANING",
+    "Key",
+    "Node",
+    "Settings",
+    "SettingsError",
+    "load",
+    "nodes",
+    "parse",
+    "write_default",
+]
