@@ -54,7 +54,7 @@ async def attempt(daemon: Daemon, work: Work, settings: TrackerSettings = Tracke
     node = KuboNode(HttpTransport(Endpoint(*daemon.address)))
     try:
         calls = NodeCalls(PEER, node, store, clock, settings, Strangers(lambda _cid: None))
-        await calls.pin(Operation(work, new=False))
+        await calls.pin(Operation(work))
     except NodeError as error:
         return str(error)
     finally:

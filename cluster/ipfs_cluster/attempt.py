@@ -15,7 +15,7 @@ from ipfs_cluster.cid import Cid
 from ipfs_cluster.core.failures import Failure, classify
 from ipfs_cluster.core.transitions import Backoff
 from ipfs_cluster.errors import NodeError, NodeStalled, NodeUnreachable
-from ipfs_cluster.model import WANTS_UNPIN, NodePin, PeerId, PinMode, PinProgress, Work
+from ipfs_cluster.model import WANTS_UNPIN, PeerId, PinMode, PinProgress, Work
 from ipfs_cluster.ports import Clock, Node, RecordForeign, Store
 from ipfs_cluster.strangers import Strangers
 from ipfs_cluster.tasks import alongside
@@ -57,12 +57,11 @@ class TrackerSettings:
 
 @dataclass(slots=True)
 class Operation:
-    """One attempt. new: the row was made for a CID that had neither entry nor row. grew: when the last block came
-    (monotonic). over: the node calls have ended. call: what the daemon is asked now, empty before it is asked anything.
+    """One attempt. grew: when the last block came (monotonic). over: the node calls have ended. call: what the daemon
+    is asked now, empty before it is asked anything.
     """
 
     work: Work
-    new: bool
     task: asyncio.Task[None] | None = None
     since: float = 0.0
     progress: PinProgress = PinProgress()
@@ -79,8 +78,8 @@ class Operation:
 
     @property
     def asked(self) -> bool:
-        """Has the node been asked to pin anything?"""
-        return self.call not in ("", "pin/ls")
+        """Has the node been asked to pin it?"""
+        return self.call in ("pin/add", "pin/update")
 
     @property
     def waits_from(self) -> float:
@@ -124,14 +123,16 @@ class NodeCalls:
 
     async def pin(self, operation: Operation) -> None:
         """Make the node hold the CID. Never re-pins what it holds: Kubo drops the old record before it walks."""
-        work = operation.work
+        work, strangers = operation.work, self._strangers
         operation.call = "pin/ls"
-        if (operation.new or not self._node.cluster) and await self._node.pinned(work.cid, work.mode):
-            if operation.new:
+        if strangers.is_untouched(work.cid) or not self._node.cluster:
+            held = await self._node.pinned(work.cid, work.mode)
+            if held is not None and strangers.is_untouched(work.cid):
                 # Somebody else's pin: it counts, and is never ours to remove.
-                self._strangers.found(work.cid)
-                await self._store.commit([RecordForeign(self._peer, (NodePin(work.cid, work.mode),))])
-            if not self._node.cluster:
+                strangers.found(work.cid)
+                await self._store.commit([RecordForeign(self._peer, (held,))])
+                strangers.touched(work.cid)  # from now on the record tells whose it is
+            if held is not None and not self._node.cluster:
                 return
         if not work.origins:
             await self._fetch(operation)
@@ -191,6 +192,7 @@ class NodeCalls:
             operation.call = "refs"
             await self._node.fetch(work.cid, on_progress, limit)
         operation.call = "pin/add"
+        self._strangers.touched(work.cid)
         try:
             await self._node.pin(work.cid, work.mode, work.name, on_progress, limit)
         except NodeStalled:
@@ -210,6 +212,7 @@ class NodeCalls:
         if not await self._node.pinned(old, PinMode.RECURSIVE):
             return False
         operation.call = "pin/update"
+        self._strangers.touched(work.cid)
         try:
             await self._node.pin_update(old, work.cid, self._settings.pin_timeout)
         except NodeUnreachable:

@@ -125,4 +125,4 @@ ASK_AGAIN = 100
 
 
 async def _still_held(node: Node, pins: list[NodePin]) -> list[NodePin]:
-    return [pin for pin in pins if await node.pinned(pin.cid, pin.mode)]
+    return [held for pin in pins if (held := await node.pinned(pin.cid, pin.mode)) is not None]

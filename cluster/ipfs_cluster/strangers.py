@@ -3,15 +3,22 @@
 A node that holds what has neither entry nor row here holds it for somebody else, and that pin is never removed. But an
 upload makes the node pin roots that nobody knows before the node reports them: what was found in the meantime may be
 its work.
+
+Which CIDs a node has not been asked to pin is remembered apart from rows and attempts: these end, fail and are written
+anew, and none of it changes whose the node's pin is. It is not durable: after a restart what a node holds of a row
+counts as ours.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ipfs_cluster.cid import Cid
+
+UNTOUCHED = 10_000
+"""The most CIDs remembered as untouched, the latest ones; all others count as asked for."""
 
 
 class Strangers:
@@ -21,6 +28,7 @@ class Strangers:
         self._changed = changed
         self._claimed: Counter[Cid] = Counter()
         self._uploads: list[set[Cid]] = []
+        self._untouched: OrderedDict[Cid, None] = OrderedDict()
 
     @contextmanager
     def upload(self) -> Iterator[set[Cid]]:
@@ -40,6 +48,7 @@ class Strangers:
     def claim(self, cid: Cid) -> None:
         """An upload has the node pin this; until `release`, what the node holds of it counts as ours."""
         self._claimed[cid] += 1
+        self.touched(cid)
         self._changed(cid)
 
     def release(self, cid: Cid) -> None:
@@ -47,8 +56,27 @@ class Strangers:
         self._claimed[cid] -= 1
         if not self._claimed[cid]:
             del self._claimed[cid]
+        self.touched(cid)
         self._changed(cid)
 
     def claimed(self, cid: Cid) -> bool:
         """True while an upload has the node pin this."""
         return cid in self._claimed
+
+    def untouched(self, cid: Cid) -> None:
+        """There was neither entry nor row of this CID, and from now on there is: what the node holds of it is somebody
+        else's, until `touched`.
+        """
+        if cid in self._claimed:
+            return
+        self._untouched[cid] = None
+        if len(self._untouched) > UNTOUCHED:
+            self._untouched.popitem(last=False)
+
+    def touched(self, cid: Cid) -> None:
+        """The node is about to be asked to pin this, or its own pin is on record."""
+        self._untouched.pop(cid, None)
+
+    def is_untouched(self, cid: Cid) -> bool:
+        """Is what the node holds of this surely somebody else's, and not on record yet?"""
+        return cid in self._untouched

@@ -79,7 +79,6 @@ class Tracker:
         self._retrying = False
         self._full_until = 0.0
         self._offered: dict[Cid, Work] = {}
-        self._untouched: set[Cid] = set()
 
     # --- what others tell the tracker ---
 
@@ -100,9 +99,12 @@ class Tracker:
             self.wake()
             return
         self._ahead.offered(work)
-        if operation is not None and operation.work.generation == work.generation:
-            operation.new = True  # it was read back before its writer came to tell
-        elif len(self._offered) < OFFERED:
+        read_back = operation is not None and operation.work.generation == work.generation
+        if operation is None or not read_back or not operation.asked:
+            self.strangers.untouched(work.cid)
+        if read_back:
+            return  # before its writer came to tell
+        if len(self._offered) < OFFERED:
             self._offered[work.cid] = work
             self._start_offered()
             if len(self._offered) == 1:
@@ -127,21 +129,15 @@ class Tracker:
     def cancel(self, cids: Iterable[Cid]) -> None:
         """These are no longer wanted: give up pin attempts in progress, so that their removal can start."""
         for cid in cids:
-            if self._offered.pop(cid, None) is not None:
-                self._untouched.add(cid)
+            self._offered.pop(cid, None)
             operation = self._running.get(cid)
             if operation is not None and not operation.unpin and operation.task is not None:
-                if operation.new and not operation.asked:
-                    self._untouched.add(cid)
                 operation.task.cancel()
 
     def _not_new(self, cid: Cid) -> None:
-        """An upload pins it, or did a moment ago: that the node holds it no longer tells whose it is."""
-        self._untouched.discard(cid)
+        """An upload pins it, or did a moment ago: its row is no longer one that may start without being read back."""
         if self._offered.pop(cid, None) is not None:
             self.wake()
-        if cid in self._running:
-            self._running[cid].new = False
 
     # --- what others ask ---
 
@@ -240,15 +236,15 @@ class Tracker:
         self._retrying = any(work.attempts for work in works)
         self._more |= more
         for work in works:
-            offered = self._offered.pop(work.cid, None)
-            self._start(work, new=offered is not None and offered.generation == work.generation)
+            self._offered.pop(work.cid, None)
+            self._start(work)
         if not self._more:
             self._retry_at = await self._store.next_due(self.peer, now) or inf
 
     def _start_offered(self) -> None:
         """As many of the rows that were handed over as there is room for, the oldest first."""
         while self._offered and self._may_start_offered():
-            self._start(self._offered.pop(next(iter(self._offered))), new=True)
+            self._start(self._offered.pop(next(iter(self._offered))))
 
     def _may_start_offered(self) -> bool:
         """While the store has others, which may come before them, only in the places that are kept from those."""
@@ -256,17 +252,14 @@ class Tracker:
             return False
         return not self._more or self._free_for_queue <= 0
 
-    def _start(self, work: Work, *, new: bool) -> None:
+    def _start(self, work: Work) -> None:
         if work.cid in self._running or not self._has_room():
             self._ahead.forget()
             self._more = True
             return
-        if work.status not in WANTS_UNPIN and work.cid in self._untouched:
-            self._untouched.discard(work.cid)
-            new = True
         if len(self._running) >= self._settings.concurrent + WAITING:
             self._make_room()
-        operation = Operation(work, since=self._clock.time(), new=new, grew=self._clock.monotonic())
+        operation = Operation(work, since=self._clock.time(), grew=self._clock.monotonic())
         self._running[work.cid] = operation
         operation.task = self._operations.start(f"{self.peer} {cid_text(work.cid)}", self._attempt(operation))
         # The attempt says so itself when it ends; one that is cancelled before its first step never gets there.
@@ -350,9 +343,8 @@ class Tracker:
         operation.since = self._clock.time()
         if not operation.unpin:
             await self._calls.pin(operation)
-        elif work.cid in self._untouched:
-            # Removed before its turn to be pinned came: what the node holds of it is somebody else's.
-            self._untouched.discard(work.cid)
+        elif self.strangers.is_untouched(work.cid):
+            pass  # removed before its turn to be pinned came: what the node holds of it is somebody else's
         elif await self._store.begin_unpin(self.peer, work.cid, work.generation):
             await self._calls.unpin(operation)
         else:

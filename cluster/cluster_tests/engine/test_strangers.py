@@ -10,10 +10,14 @@ import pytest
 from cluster_tests.engine.conftest import RECURSIVE, World, cid, until
 from cluster_tests.engine.test_ingest import Body, add, roots_of, upload
 from ipfs_cluster import Wait
+from ipfs_cluster import cid as cids
 from ipfs_cluster.cid import Cid
+from ipfs_cluster.errors import NodeUnreachable, StoreUnavailable
 from ipfs_cluster.model import ClaimKind, NodePin, Pin, PinMode, PinOptions, Work
-from ipfs_cluster.ports import ForeignPin, PutClaim, PutPin, RemovePin, Write
+from ipfs_cluster.ports import FinishWork, ForeignPin, PinQuery, PutClaim, PutPin, RecordForeign, RemovePin, Write
+from ipfs_cluster.strangers import UNTOUCHED, Strangers
 from ipfs_cluster.testing.fake_node import FakeNode
+from ipfs_cluster.tracker import NO_GROWTH
 
 NONE = PinOptions()
 
@@ -23,7 +27,7 @@ def hold_questions(world: World, monkeypatch: pytest.MonkeyPatch) -> tuple[Calla
     asked, go = set(), asyncio.Event()
     pinned = FakeNode.pinned
 
-    async def slow(node: FakeNode, wanted: Cid, mode: PinMode) -> bool:
+    async def slow(node: FakeNode, wanted: Cid, mode: PinMode) -> NodePin | None:
         asked.add(node.node_id)
         await go.wait()
         return await pinned(node, wanted, mode)
@@ -230,3 +234,145 @@ async def test_a_pin_that_is_removed_before_it_was_known_whose_it_is_stays_the_o
     go.set()
     await world.quiet()
     assert world.holders(cid(1)) == [1]
+
+
+async def test_an_operators_pin_is_listed_as_the_node_holds_it(world: World) -> None:
+    cluster = await world.start()
+    theirs = NodePin(cid(1), RECURSIVE, "theirs")
+    world.nodes[0].pins_held[cid(1)] = theirs
+    await (await cluster.pin([(cid(1), PinOptions(mode=PinMode.DIRECT))], wait=Wait.ALL)).wait()
+    await cluster.unpin([(cid(1), True)])
+    await world.quiet()
+    assert [one.pin for one in await foreign(world)] == [theirs]
+    lines = [line async for page in cluster.views.listing(PinQuery()) for line in page]
+    assert [(line.text, line.mode, line.name) for line in lines] == [(cids.text(cid(1)), RECURSIVE, "theirs")]
+
+
+# --- an operator's pin stays the operator's, whatever goes wrong on the way ---
+
+
+async def stays_theirs(world: World) -> None:
+    """Pinned by the cluster too, removed there again, the operator's pin is still there."""
+    assert world.cluster is not None
+    await world.quiet()
+    assert [one.peer for one in await foreign(world)] == ["peer1"]
+    await world.cluster.unpin([(cid(1), True)])
+    await world.quiet()
+    assert world.holders(cid(1)) == [1]
+
+
+async def test_a_pin_stays_theirs_when_the_node_could_not_be_asked_at_first(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = await world.start()
+    world.nodes[1].pins_held[cid(1)] = NodePin(cid(1), RECURSIVE)
+    refused: list[Cid] = []
+
+    async def refusing(wanted: Cid, _mode: PinMode) -> NodePin | None:
+        refused.append(wanted)
+        monkeypatch.undo()
+        raise NodeUnreachable("connection refused")
+
+    monkeypatch.setattr(world.nodes[1], "pinned", refusing)
+    await cluster.pin([(cid(1), NONE)], wait=Wait.ACCEPTED)
+    await until(lambda: bool(refused), "the node is asked")
+    await world.pass_time(60)
+    await stays_theirs(world)
+
+
+def refuse_once(world: World, monkeypatch: pytest.MonkeyPatch, kind: type[RecordForeign | FinishWork]) -> list[Write]:
+    """The store refuses the first write of this kind for the node with the operator's pin."""
+    commit = world.kept().commit
+    refused: list[Write] = []
+
+    async def refusing(writes: Sequence[Write]) -> int:
+        first = writes[0]
+        if not refused and isinstance(first, kind) and first.peer == "peer1":
+            refused.append(first)
+            raise StoreUnavailable("disk full")
+        return await commit(writes)
+
+    monkeypatch.setattr(world.kept(), "commit", refusing)
+    return refused
+
+
+async def test_a_pin_stays_theirs_when_that_could_not_be_noted_at_first(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = await world.start()
+    world.nodes[1].pins_held[cid(1)] = NodePin(cid(1), RECURSIVE)
+    refused = refuse_once(world, monkeypatch, RecordForeign)
+    await cluster.pin([(cid(1), NONE)], wait=Wait.ACCEPTED)
+    await until(lambda: bool(refused), "the store refuses")
+    await world.pass_time(60)
+    await stays_theirs(world)
+
+
+async def removed_untouched(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pin request and its removal, both before the node with the operator's pin said that it has one."""
+    assert world.cluster is not None
+    world.nodes[1].pins_held[cid(1)] = NodePin(cid(1), RECURSIVE)
+    all_asked, go = hold_questions(world, monkeypatch)
+    await world.cluster.pin([(cid(1), NONE)], wait=Wait.ACCEPTED)
+    await until(all_asked, "the trackers ask what the nodes hold")
+    await world.cluster.unpin([(cid(1), True)], settle=0)
+    go.set()
+
+
+async def test_a_removal_whose_end_could_not_be_noted_at_first_leaves_their_pin(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.start()
+    refused = refuse_once(world, monkeypatch, FinishWork)
+    await removed_untouched(world, monkeypatch)
+    await until(lambda: bool(refused), "the store refuses")
+    await world.pass_time(60)
+    await world.quiet()
+    assert world.holders(cid(1)) == [1]
+
+
+async def test_a_pin_asked_for_again_while_its_removal_is_being_noted_stays_theirs(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = await world.start()
+    commit, ending, go = world.kept().commit, asyncio.Event(), asyncio.Event()
+
+    async def slow_end(writes: Sequence[Write]) -> int:
+        first = writes[0]
+        if not ending.is_set() and isinstance(first, FinishWork) and first.peer == "peer1":
+            ending.set()
+            await go.wait()
+        return await commit(writes)
+
+    monkeypatch.setattr(world.kept(), "commit", slow_end)
+    await removed_untouched(world, monkeypatch)
+    await ending.wait()
+    await cluster.pin([(cid(1), NONE)], wait=Wait.ACCEPTED)
+    go.set()
+    await stays_theirs(world)
+
+
+async def test_a_pin_stays_theirs_when_a_collection_interrupts_its_attempt(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = await world.start()
+    world.nodes[1].pins_held[cid(1)] = NodePin(cid(1), RECURSIVE)
+    all_asked, go = hold_questions(world, monkeypatch)
+    await cluster.pin([(cid(1), NONE)], wait=Wait.ACCEPTED)
+    await until(all_asked, "the trackers ask what the nodes hold")
+    world.clock.advance(NO_GROWTH)
+    async with world.peers[1].gate.exclusive(grace=60.0):
+        pass  # the attempt was asked to leave
+    go.set()
+    await stays_theirs(world)
+
+
+def test_untouched_is_what_was_not_asked_for_yet_and_no_upload_makes() -> None:
+    strangers = Strangers(lambda _cid: None)
+    for number in range(UNTOUCHED + 1):
+        strangers.untouched(cid(number))
+    assert [strangers.is_untouched(cid(number)) for number in (0, 1, UNTOUCHED)] == [False, True, True]
+    strangers.touched(cid(1))
+    strangers.claim(cid(2))
+    strangers.untouched(cid(2))
+    assert not any(strangers.is_untouched(cid(number)) for number in (1, 2))

@@ -147,20 +147,21 @@ class KuboNode:
             if str(error) != NOT_PINNED:
                 raise
 
-    async def pinned(self, cid: Cid, mode: PinMode) -> bool:
+    async def pinned(self, cid: Cid, mode: PinMode) -> NodePin | None:
         """pin/ls?arg: an index look-up on the daemon, no walk."""
+        text = cids.text(cid)
         kinds = [PinMode.RECURSIVE] if mode is PinMode.RECURSIVE else [PinMode.DIRECT, PinMode.RECURSIVE]
         for kind in kinds:
             try:
-                await self._value("pin/ls", [("arg", cids.text(cid)), ("type", kind.value)])
+                answer = await self._value("pin/ls", [("arg", text), ("type", kind.value), ("names", "true")])
             except NodeUnreachable:
                 raise
             except NodeError as error:
                 if not str(error).endswith("is not pinned"):
                     raise
             else:
-                return True
-        return False
+                return NodePin(cid, kind, answer.get("Keys", {}).get(text, {}).get("Name", ""))
+        return None
 
     async def pins(self, mode: PinMode) -> AsyncIterator[list[NodePin]]:
         """pin/ls?stream, drained at full speed."""

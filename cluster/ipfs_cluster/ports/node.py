@@ -72,8 +72,8 @@ class Node(Protocol):
         """Remove the pin. Not being pinned is success. Raises NodeError when it is pinned in the other mode."""
         ...
 
-    async def pinned(self, cid: Cid, mode: PinMode) -> bool:
-        """Whether the node holds this CID by itself as wanted: a recursive pin satisfies a direct one."""
+    async def pinned(self, cid: Cid, mode: PinMode) -> NodePin | None:
+        """The node's own pin of this CID, as it is, if that satisfies the mode: a recursive one satisfies both."""
         ...
 
     def pins(self, mode: PinMode) -> AsyncIterator[list[NodePin]]:

@@ -140,10 +140,10 @@ class FakeNode:
             raise NodeError(f"{cid_text(cid)} is pinned recursively")
         self.pins_held.pop(cid, None)
 
-    async def pinned(self, cid: Cid, mode: PinMode) -> bool:
+    async def pinned(self, cid: Cid, mode: PinMode) -> NodePin | None:
         self._call("pin/ls?arg")
         held = self.pins_held.get(cid)
-        return held is not None and held.mode in (mode, PinMode.RECURSIVE)
+        return held if held is not None and held.mode in (mode, PinMode.RECURSIVE) else None
 
     async def pins(self, mode: PinMode) -> AsyncIterator[list[NodePin]]:
         self._call("pin/ls")

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 from ipfs_cluster import Cluster, EngineSettings, PeerSpec
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.errors import Conflict, NodeError, NodeStalled, NodeUnreachable, StoreUnavailable
-from ipfs_cluster.model import ClaimKind, PeerId, PinMode
+from ipfs_cluster.model import ClaimKind, NodePin, PeerId, PinMode
 from ipfs_cluster.ports import Clock, Node, NodeResponse, PutClaim, PutPeer, Store, Write
 from ipfs_cluster.tasks import TaskSet
 from ipfs_cluster.testing.fake_node import FakeNetwork, FakeNode
@@ -237,8 +237,8 @@ class SteppedNode(Stepped):
         await self._simulation.answers(self._name)
         return await self._steps.take(f"{self._name} id", self._node.info, changes=False)
 
-    async def pinned(self, cid: Cid, mode: PinMode) -> bool:
-        async def run() -> bool:
+    async def pinned(self, cid: Cid, mode: PinMode) -> NodePin | None:
+        async def run() -> NodePin | None:
             held = await self._node.pinned(cid, mode)
             self._note(f"pin/ls {self._named(cid)}", "yes" if held else "no")
             return held
