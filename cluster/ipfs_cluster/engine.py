@@ -181,6 +181,10 @@ class Cluster:
             }
             await connect_all(nodes)
 
+    def nodes_up(self) -> dict[PeerId, Node]:
+        """The nodes that answer now."""
+        return {peer.id: peer.node for peer in self.peers_by_id.values() if peer.up}
+
     def metric_names(self) -> list[str]:
         """What is measured of peers, sorted."""
         return sorted({name for peer in self.peers_by_id.values() for name in peer.state.metrics})

@@ -262,6 +262,16 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True)
+class Bandwidth:
+    """What was sent and received. total_in, total_out: bytes; rate_in, rate_out: bytes in a second."""
+
+    total_in: int = 0
+    total_out: int = 0
+    rate_in: float = 0.0
+    rate_out: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class RepoStat:
     """Kubo's repo/stat; bytes and counts."""
 

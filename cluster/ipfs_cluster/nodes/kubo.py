@@ -16,7 +16,7 @@ from ipfs_cluster import cid as cids
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.errors import InvalidCid, NodeError, NodeStalled, NodeUnreachable, node_error
 from ipfs_cluster.hops import SERVICES, listed
-from ipfs_cluster.model import NodeInfo, NodePin, PinMode, RepoStat
+from ipfs_cluster.model import Bandwidth, NodeInfo, NodePin, PinMode, RepoStat
 from ipfs_cluster.nodes.empty import EMPTY_RAW_BLOCK
 from ipfs_cluster.nodes.http import HttpTransport, Params, Response
 from ipfs_cluster.nodes.stall import StallWatch
@@ -230,6 +230,11 @@ class KuboNode:
         """swarm/peers."""
         answer = await self._value("swarm/peers")
         return frozenset(entry["Peer"] for entry in answer.get("Peers") or [])
+
+    async def bandwidth(self, protocol: str = "") -> Bandwidth:
+        """stats/bw; NodeError when the daemon's configuration says not to count."""
+        answer = await self._value("stats/bw", [("proto", protocol)] if protocol else [])
+        return Bandwidth(answer["TotalIn"], answer["TotalOut"], answer["RateIn"], answer["RateOut"])
 
     # --- the door's own needs ---
 

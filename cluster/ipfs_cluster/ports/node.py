@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from ipfs_cluster.cid import Cid
-from ipfs_cluster.model import NodeInfo, NodePin, PinMode, RepoStat
+from ipfs_cluster.model import Bandwidth, NodeInfo, NodePin, PinMode, RepoStat
 
 
 class NodeResponse(Protocol):
@@ -102,6 +102,10 @@ class Node(Protocol):
 
     async def swarm_peers(self) -> frozenset[str]:
         """IDs of the nodes it is connected to."""
+        ...
+
+    async def bandwidth(self, protocol: str = "") -> Bandwidth:
+        """What its swarm carried since the daemon started, of one libp2p protocol or of all."""
         ...
 
     async def ensure_empty_block(self) -> None:

@@ -15,7 +15,7 @@ from ipfs_cluster.engine import Cluster
 from ipfs_cluster.errors import NotPinned
 from ipfs_cluster.model import PinType, TrackerStatus
 from ipfs_cluster.ports import PinQuery
-from ipfs_cluster.rest import changes, shapes, upkeep
+from ipfs_cluster.rest import changes, health, shapes, upkeep
 from ipfs_cluster.rest.answers import BadRequest, answer, cid_of, errors, parsed, stream
 from ipfs_cluster.rest.http import HttpRules, add_http
 from ipfs_cluster.rest.keys import CLUSTER, VERSION
@@ -47,7 +47,7 @@ def app(cluster: Cluster, version: str, rules: HttpRules = HttpRules()) -> web.A
             web.get("/pins/watch", watch),
             web.get("/pins/foreign", _foreign),
             web.get("/pins/{cid}", _pin),
-            web.get("/health", _health),
+            *health.ROUTES,
             *changes.ROUTES,
             *upkeep.ROUTES,
         ]
@@ -64,10 +64,6 @@ async def _id(request: web.Request) -> web.StreamResponse:
 
 async def _version(request: web.Request) -> web.StreamResponse:
     return answer({"version": request.app[VERSION]})
-
-
-async def _health(request: web.Request) -> web.StreamResponse:
-    return web.Response(status=204)
 
 
 async def _peers(request: web.Request) -> web.StreamResponse:

@@ -18,7 +18,7 @@ from ipfs_cluster import cid as cids
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.cid import text as cid_text
 from ipfs_cluster.errors import NodeError, NodeStalled, NodeUnreachable
-from ipfs_cluster.model import NodeInfo, NodePin, PinMode, RepoStat
+from ipfs_cluster.model import Bandwidth, NodeInfo, NodePin, PinMode, RepoStat
 from ipfs_cluster.nodes.empty import EMPTY_RAW_BLOCK
 from ipfs_cluster.ports import NodeResponse
 
@@ -66,6 +66,7 @@ class FakeNode:
         self.pin_calls: list[Cid] = []
         self.away = ""
         self.connected: set[str] = set()
+        self.traffic: dict[str, Bandwidth] = {}
         self.hold: dict[Cid, asyncio.Event] = {}
         self.cluster = False
         self.services: tuple[str, ...] = ()
@@ -177,6 +178,10 @@ class FakeNode:
     async def swarm_peers(self) -> frozenset[str]:
         self._call("swarm/peers")
         return frozenset(self.connected)
+
+    async def bandwidth(self, protocol: str = "") -> Bandwidth:
+        self._call("stats/bw")
+        return self.traffic.get(protocol, Bandwidth())
 
     async def ensure_empty_block(self) -> None:
         self._call("block/put")
