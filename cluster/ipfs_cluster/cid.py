@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import NewType
 
+from ipfs_cluster import varint
 from ipfs_cluster.errors import InvalidCid
 
 Cid = NewType("Cid", bytes)
@@ -56,6 +57,7 @@ IDENTITY = 0x00
 SHA2_256 = 0x12
 DAG_PB = 0x70
 RAW = 0x55
+DAG_CBOR = 0x71
 
 
 def parse(text: str) -> Cid:
@@ -135,6 +137,13 @@ def codec(cid: Cid) -> int:
     return _varint(cid, at)[0]
 
 
+def make(codec_: int, multihash_: bytes, version: int = 1) -> Cid:
+    """The CID of a codec and a multihash, both known to be good. Version 0 is for dag-pb under sha2-256 alone."""
+    if version == 0:
+        return Cid(multihash_)
+    return Cid(b"\x01" + varint.encode(codec_) + multihash_)
+
+
 def _validated(raw: bytes) -> Cid:
     """Checks of go-cid's Cast: version, codec, and a multihash whose length is exactly what follows."""
     if len(raw) == 34 and raw[0] == SHA2_256 and raw[1] == 0x20:
@@ -157,20 +166,10 @@ def _check_multihash(raw: bytes, at: int) -> None:
 
 
 def _varint(raw: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    start = at
-    while at < len(raw):
-        byte = raw[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            if byte == 0 and at - start > 1:
-                raise InvalidCid("varint not minimally encoded")
-            return value, at
-        shift += 7
-        if shift > 56:
-            raise InvalidCid("varints larger than uint63 not supported")
-    raise InvalidCid("varints malformed, could not reach the end")
+    try:
+        return varint.decode(raw, at)
+    except ValueError as error:
+        raise InvalidCid(str(error)) from None
 
 
 def _multibase_decode(text_: str) -> bytes:
