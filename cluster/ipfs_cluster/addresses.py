@@ -52,6 +52,17 @@ def check_peer_address(text: str) -> None:
         raise AddressError("has no /p2p/ID")
 
 
+def is_peer_id(text: str) -> bool:
+    """Whether a text can be the ID of a libp2p peer ("12D3Koo…", "Qm…", "bafz…")."""
+    if "/" in text:
+        return False
+    try:
+        check_peer_address(f"/p2p/{text}")
+    except AddressError:
+        return False
+    return True
+
+
 def parse_address(text: str) -> Address:
     """Read "/ip4/127.0.0.1/tcp/9095", "/dns/host/tcp/5001/http", "/unix/run/ipfs.sock". Raises AddressError."""
     try:

@@ -23,7 +23,30 @@ LENGTH = re.compile(r"[0-9]{1,18}")
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
 _PLAIN_CHUNK = re.compile(rb"([1-9A-Fa-f][0-9A-Fa-f]{0,7})\r\n")
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SEES_TRAILERS = re.compile(r"go-ipfs-cmds/|Go-http-client/|ipfs-cluster-proxy")
+
+STREAM_ERROR = "X-Stream-Error"
+"""The trailer in which Kubo and ipfs-cluster tell why a stream failed midway."""
+STREAM_ERROR_LIMIT = 3000
+"""Bytes of that error: Go's client gives up on trailers that do not fit into its buffer of 4096."""
+
 Fields = tuple[tuple[str, str], ...]
+
+
+def sees_trailers(user_agent: str, te: str = "") -> bool:
+    """Whether a client tells a stream that failed from one that ended, by its trailer: Go's do, and who says so with
+    `TE: trailers`. Everybody else would take the stream for complete.
+    """
+    return bool(_SEES_TRAILERS.search(user_agent)) or "trailers" in te.lower()
+
+
+def last_chunk(error: str = "") -> bytes:
+    """The end of a chunked body, with the trailer of a failure if there is one."""
+    if not error:
+        return b"0\r\n\r\n"
+    line = _CONTROL.sub(" ", error).encode("utf-8", "replace")[:STREAM_ERROR_LIMIT]
+    return b"0\r\n%b: %b\r\n\r\n" % (STREAM_ERROR.encode(), line)
 
 
 class ProtocolError(Exception):

@@ -77,6 +77,7 @@ class PinOptions:
 
     replication_min/max: peers, or EVERYWHERE for both. user_allocations: preferred peers, not a promise.
     expire_at: unix seconds, 0 removes an expiry. pin_update: the pin whose blocks the new one mostly shares.
+    shard_size: bytes; kept and shown, as ipfs-cluster does.
     """
 
     name: str | None = None
@@ -88,6 +89,7 @@ class PinOptions:
     expire_at: float | None = None
     origins: tuple[str, ...] | None = None
     pin_update: Cid | None = None
+    shard_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ def merged(pin: Pin, options: PinOptions, around: Surroundings) -> Pin:
     mode = options.mode or pin.mode
     if pin.mode is PinMode.RECURSIVE and mode is PinMode.DIRECT:
         raise PinModeError(f"pin: {cid_text(pin.cid)} already pinned recursively")
-    _check(options, around)
+    check(options, around)
     return replace(
         pin,
         mode=mode,
@@ -70,6 +70,7 @@ def merged(pin: Pin, options: PinOptions, around: Surroundings) -> Pin:
         origins=pin.origins if options.origins is None else options.origins,
         expire_at=pin.expire_at if options.expire_at is None else options.expire_at,
         pin_update=pin.pin_update if options.pin_update is None else options.pin_update,
+        shard_size=pin.shard_size if options.shard_size is None else options.shard_size,
     )
 
 
@@ -100,7 +101,7 @@ def plan_new(
     Raises NotEnoughPeers, InvalidArgument.
     """
     wish = _wish(None, options, around)
-    _check(options, around)
+    check(options, around)
     pin = Pin(
         cid,
         options.mode or PinMode.RECURSIVE,
@@ -112,6 +113,7 @@ def plan_new(
         origins=options.origins or (),
         expire_at=options.expire_at or 0.0,
         pin_update=options.pin_update,
+        shard_size=options.shard_size or 0,
         timestamp=around.now,
     )
     around.landscape.promise(peer for peer in pin.allocations if peer not in held)
@@ -235,7 +237,7 @@ def _wish(pin: Pin | None, options: PinOptions, around: Surroundings) -> Wish:
     return Wish(*_factors(pin, options, around.defaults), preferred=options.user_allocations)
 
 
-def _check(options: PinOptions, around: Surroundings) -> None:
+def check(options: PinOptions, around: Surroundings) -> None:
     for origin in options.origins or ():
         try:
             check_peer_address(origin)

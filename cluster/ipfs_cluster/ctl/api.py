@@ -90,6 +90,7 @@ class Api:
         bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE") or True
         session.verify = self._access.verify and bundle
         session.auth = self._access.credentials
+        session.headers["TE"] = "trailers"  # which `adapter.late` is filled from
         session.mount(url, adapter)
         return session
 

@@ -8,7 +8,6 @@ whatever ends the call early knows what to let go of.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
@@ -368,10 +367,4 @@ class IngestCall:
 
 
 def _text_of(error: Exception) -> str:
-    if not isinstance(error, IngestRefused):
-        return str(error)
-    text = error.body.decode("utf-8", "replace").strip()
-    try:
-        return str(json.loads(text)["Message"])
-    except (ValueError, KeyError, TypeError):
-        return text
+    return error.message if isinstance(error, IngestRefused) else str(error)

@@ -20,7 +20,7 @@ from ipfs_cluster.ingest.spool import Spool
 from ipfs_cluster.model import PeerId
 from ipfs_cluster.peer import LocalPeer
 from ipfs_cluster.pins import Pins
-from ipfs_cluster.planning import upload_peers
+from ipfs_cluster.planning import check, upload_peers
 from ipfs_cluster.ports import Clock, ReleaseClaims, Store
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class Ingest:
     @asynccontextmanager
     async def add(self, upload: Upload) -> AsyncIterator[IngestCall]:
         """Send a body to all nodes that are to hold it. Leaving the block early breaks everything off and releases
-        what the nodes had pinned. Raises NotEnoughPeers and NotEnoughSpace before a byte has been sent.
+        what the nodes had pinned. Raises NotEnoughPeers, NotEnoughSpace, InvalidArgument before a byte has been sent.
         """
         settings = self._settings
         chosen = self._choose(upload)
@@ -99,6 +99,7 @@ class Ingest:
 
     def _choose(self, upload: Upload) -> list[LocalPeer]:
         """The peers to send to, the primary first: the home node where it is one of them."""
+        check(upload.options, self._pins.around())
         if upload.home_only:
             if why := self._home.state.room.why:
                 raise NotEnoughSpace(f"not enough space: {self._home.name} ({why})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -91,3 +92,12 @@ class IngestRefused(Exception):
         self.status = status
         self.headers = headers
         self.body = body
+
+    @property
+    def message(self) -> str:
+        """The daemon's words, out of its error object if it sent one."""
+        text = self.body.decode("utf-8", "replace").strip()
+        try:
+            return str(json.loads(text)["Message"])
+        except (ValueError, KeyError, TypeError):
+            return text

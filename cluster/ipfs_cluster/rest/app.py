@@ -16,6 +16,7 @@ from ipfs_cluster.errors import NotPinned
 from ipfs_cluster.model import PinType, TrackerStatus
 from ipfs_cluster.ports import PinQuery
 from ipfs_cluster.rest import changes, health, shapes, upkeep
+from ipfs_cluster.rest.adding import add
 from ipfs_cluster.rest.answers import BadRequest, answer, cid_of, errors, parsed, stream
 from ipfs_cluster.rest.http import HttpRules, add_http
 from ipfs_cluster.rest.keys import CLUSTER, VERSION
@@ -48,6 +49,7 @@ def app(cluster: Cluster, version: str, rules: HttpRules = HttpRules()) -> web.A
             web.get("/pins/foreign", _foreign),
             web.get("/pins/{cid}", _pin),
             *health.ROUTES,
+            web.post("/add", add),
             *changes.ROUTES,
             *upkeep.ROUTES,
         ]

@@ -45,7 +45,8 @@ async def _target(request: web.Request) -> Cid:
 
 async def _pin(request: web.Request) -> web.StreamResponse:
     cluster = request.app[CLUSTER]
-    options, wait = pin_options(request.query, cluster.now), wait_of(request.query)
+    options = pin_options(request.query, cluster.now, cluster.views.peers())
+    wait = wait_of(request.query)
     cid = await _target(request)
     if options.pin_update is not None:
         options = await _as_before(cluster, options.pin_update, options)

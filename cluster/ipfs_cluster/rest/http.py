@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from ipfs_cluster.rest.answers import error
+from ipfs_cluster.rest.answers import cut, error
 from ipfs_cluster.rest.cors import Cors
 
 SLACK = 4096
@@ -93,7 +93,7 @@ class _Deadline:
 
     def _check(self) -> None:
         if not self._request.content.is_eof():
-            cut(self._request)
+            cut(self._request, flush=False)
 
     def cancel(self) -> None:
         if self._timer is not None:
@@ -115,11 +115,5 @@ async def _within(seconds: float, request: web.Request, handler: Callable[[web.R
     except TimeoutError:
         if not limit.expired():
             raise
-        cut(request)
+        cut(request, flush=False)
         raise ConnectionResetError("the answer took longer than write_timeout") from None
-
-
-def cut(request: web.Request) -> None:
-    """End the connection, whatever is on its way."""
-    if request.transport is not None:
-        request.transport.abort()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from ipfs_cluster.addresses import is_peer_id
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.errors import InvalidArgument, InvalidCid
-from ipfs_cluster.model import PeerId, PinMode, PinOptions
+from ipfs_cluster.model import PeerId, PeerInfo, PinMode, PinOptions
 from ipfs_cluster.pinning import Wait
 from ipfs_cluster.rest.answers import parsed
 from ipfs_cluster.settings.values import duration
@@ -26,8 +27,8 @@ def wait_of(query: Mapping[str, str]) -> Wait:
         raise InvalidArgument(f"parameter wait invalid: {text} is none of accepted, min, all") from None
 
 
-def pin_options(query: Mapping[str, str], now: float) -> PinOptions:
-    """All of them, or InvalidArgument. now: unix seconds. `shard-size` is checked; only adding could make use of it."""
+def pin_options(query: Mapping[str, str], now: float, peers: Sequence[PeerInfo]) -> PinOptions:
+    """All of them, or InvalidArgument. now: unix seconds. peers: of the cluster."""
     if (shard_size := query.get("shard-size", "")) and not _UNSIGNED.fullmatch(shard_size):
         raise InvalidArgument("parameter shard-size invalid")
     both = _number(query, "replication")
@@ -41,12 +42,25 @@ def pin_options(query: Mapping[str, str], now: float) -> PinOptions:
         mode=PinMode.DIRECT if query.get("mode") == "direct" else PinMode.RECURSIVE,
         replication_min=both or low,
         replication_max=both or high,
-        user_allocations=tuple(PeerId(peer) for peer in _list(query, "user-allocations")),
+        user_allocations=_peers(query, peers),
         metadata=metadata or None,
         expire_at=_expiry(query, now),
         origins=tuple(_list(query, "origins")) or None,
         pin_update=_update(query),
+        shard_size=int(shard_size or 0) or None,
     )
+
+
+def _peers(query: Mapping[str, str], peers: Sequence[PeerInfo]) -> tuple[PeerId, ...]:
+    """By ID or by name. As in ipfs-cluster they are a preference, and one that is not there is passed over; it also
+    passes over what is no peer ID, which nobody can have meant.
+    """
+    known = {peer.name: peer.id for peer in peers} | {peer.id: peer.id for peer in peers}
+    given = _list(query, "user-allocations")
+    for text in given:
+        if text not in known and not is_peer_id(text):
+            raise InvalidArgument(f"parameter user-allocations invalid: {text} is neither a peer ID nor a peer's name")
+    return tuple(dict.fromkeys(known.get(text, PeerId(text)) for text in given))
 
 
 def _update(query: Mapping[str, str]) -> Cid | None:

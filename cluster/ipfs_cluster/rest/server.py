@@ -57,6 +57,7 @@ class RestServer:
         limit = self._settings.rules.max_header_bytes + SLACK
         self._runner = web.AppRunner(
             self.application,
+            handler_cancellation=True,  # who leaves has its upload broken off, and waits for nothing
             access_log=self._requests,
             access_log_class=CombinedLog,
             keepalive_timeout=self._settings.idle_timeout,

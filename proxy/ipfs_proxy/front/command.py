@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING
 
 from ipfs_cluster.hops import SERVICES
+from ipfs_cluster.http1 import STREAM_ERROR, last_chunk, sees_trailers
 from ipfs_proxy.front.counters import ERROR, OK, outcome_of
 from ipfs_proxy.front.exchange import BodyError, Command, Request
 from ipfs_proxy.front.http1 import response_head
@@ -24,8 +24,6 @@ log = logging.getLogger(__name__)
 BODY_LIMIT = 256 * 1024
 """Bytes of a request body waiting for its handler; beyond, the client is made to wait."""
 CRASHED = "an error occurred"
-SEES_TRAILERS = re.compile(r"go-ipfs-cmds/|Go-http-client/|ipfs-cluster-proxy")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 EXPOSED = "X-Stream-Output, X-Chunked-Output, X-Content-Length"
 
 
@@ -118,7 +116,7 @@ class CommandExchange:
             "Access-Control-Expose-Headers": EXPOSED,
             "Content-Type": content_type,
             "Server": self._server.server_header,
-            "Trailer": "X-Stream-Error",
+            "Trailer": STREAM_ERROR,
             **(headers or {}),
         }
         self._head(status, fields, {} if self._plan.head.http10 else {"Transfer-Encoding": "chunked"})
@@ -149,7 +147,7 @@ class CommandExchange:
         await self._writable.wait()
 
     async def finish(self) -> None:
-        self._end(b"" if self._plan.head.http10 else b"0\r\n\r\n")
+        self._end(b"" if self._plan.head.http10 else last_chunk())
 
     async def fail(self, message: str) -> None:
         if self._over:
@@ -160,9 +158,8 @@ class CommandExchange:
             await self.finish()
             return
         self.outcome = ERROR
-        if SEES_TRAILERS.search(self._plan.head.headers.get("user-agent", "")) and not self._plan.head.http10:
-            line = _CONTROL.sub(" ", message)
-            self._end(f"0\r\nX-Stream-Error: {line}\r\n\r\n".encode("utf-8", "replace"))
+        if sees_trailers(self._plan.head.headers.get("user-agent", "")) and not self._plan.head.http10:
+            self._end(last_chunk(message))
             return
         if self._json:
             await self.write(error_object(message) + b"\n")

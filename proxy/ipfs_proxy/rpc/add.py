@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ipfs_cluster import Cluster, Line
+from ipfs_cluster.wire.multipart import boundary_of
+from ipfs_cluster.wire.roots import AddRoots, parsed
 from ipfs_proxy.front.exchange import Command, Request
 from ipfs_proxy.rpc.ingest import Adding, adding_command, node_query
 from ipfs_proxy.rpc.run import CidText
 from ipfs_proxy.wire import gojson, goxml
-from ipfs_proxy.wire.multipart import boundary_of
 from ipfs_proxy.wire.params import Option, Params
-from ipfs_proxy.wire.roots import AddRoots, parsed
 
 OPTIONS = (
     Option("pin", bool, (), True),

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ipfs_cluster import Cluster, Line, Proof, Roots
+from ipfs_cluster.wire.roots import ImportRoots, PutRoots, parsed
 from ipfs_proxy.front.exchange import Command, Request
 from ipfs_proxy.rpc.ingest import Adding, adding_command, node_query
 from ipfs_proxy.rpc.run import CidText
 from ipfs_proxy.wire import gojson, goxml
 from ipfs_proxy.wire.params import Option, Params
-from ipfs_proxy.wire.roots import ImportRoots, PutRoots, parsed
 
 PUT = (Option("pin", bool),)
 IMPORT = (

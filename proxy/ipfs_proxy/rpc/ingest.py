@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
 from urllib.parse import urlencode
 
 from ipfs_cluster import Cluster, IngestCall, IngestRefused, Line, Roots, Upload
@@ -148,12 +146,4 @@ class Adding:
         if "content-length" in refusal.headers:
             await self._reply.respond(refusal.status, refusal.body, headers=TEXT_PLAIN)
             return
-        await self._answer.error(_message(refusal.body), status=refusal.status)
-
-
-def _message(body: bytes) -> str:
-    try:
-        value: Any = json.loads(body)
-        return str(value["Message"])
-    except (ValueError, KeyError, TypeError):
-        return body.decode("utf-8", "replace")
+        await self._answer.error(refusal.message, status=refusal.status)

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from ipfs_cluster import cid as cids
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.errors import ClusterError, InvalidCid, NotPinned
+from ipfs_cluster.wire.multipart import MultipartError, MultipartParser, PartEnd, boundary_of
 from ipfs_proxy.front.exchange import Command, Reply, Request
 from ipfs_proxy.wire import gojson
-from ipfs_proxy.wire.multipart import MultipartError, MultipartParser, PartEnd, boundary_of
 from ipfs_proxy.wire.params import (
     BadRequest,
     InvalidEncoding,

@@ -8,7 +8,7 @@ import pytest
 
 from ipfs_cluster import cid as cids
 from ipfs_cluster.errors import NodeError
-from ipfs_proxy.wire.roots import AddRoots
+from ipfs_cluster.wire.roots import AddRoots
 
 CID = "QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn"
 

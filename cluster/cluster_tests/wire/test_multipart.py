@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from ipfs_proxy.wire.multipart import (
+from ipfs_cluster.wire.multipart import (
     HEADERS_LIMIT,
     EntryNames,
     MultipartError,

@@ -6,10 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ipfs_cluster import Cid, Line, Proof
 from ipfs_cluster import cid as cids
+from ipfs_cluster.cid import Cid
 from ipfs_cluster.errors import InvalidCid, NodeError
-from ipfs_proxy.wire.multipart import EntryNames, MultipartError, MultipartParser, Part
+from ipfs_cluster.ingest.model import Line, Proof
+from ipfs_cluster.wire.multipart import EntryNames, MultipartError, MultipartParser, Part
 
 _HASH = b'"Hash":"'
 
@@ -146,4 +147,41 @@ class ImportRoots:
         """Nothing to check."""
 
 
-__all__ = ["AddRoots", "ImportRoots", "PutRoots", "decoded", "parsed"]
+class CarRoots(ImportRoots):
+    """`dag/import` of a body whose first part is the CAR. name: of that part, once it was seen."""
+
+    def __init__(self, boundary: bytes) -> None:
+        self.name = ""
+        self._parser: MultipartParser | None = MultipartParser(boundary)
+
+    def saw(self, piece: bytes) -> None:
+        if self._parser is None:
+            return
+        try:
+            part = next((event for event in self._parser.feed(piece) if isinstance(event, Part)), None)
+        except MultipartError:
+            self._parser = None  # the daemon will say what is wrong
+            return
+        if part is not None:
+            self.name, self._parser = part.filename or "", None
+
+
+class Unpinned:
+    """Any command that was told to pin nothing: no event reports a root."""
+
+    proof = Proof.REPORT
+
+    def saw(self, piece: bytes) -> None:
+        """Nothing to find."""
+
+    def follow(self) -> Unpinned:
+        return self
+
+    def line(self, raw: bytes) -> Line:
+        return Line(raw, decoded(raw))
+
+    def finish(self) -> None:
+        """Nothing to check."""
+
+
+__all__ = ["AddRoots", "CarRoots", "ImportRoots", "PutRoots", "Unpinned", "decoded", "parsed"]
