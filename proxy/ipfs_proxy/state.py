@@ -29,6 +29,7 @@ from ipfs_cluster.stores.sqlite import (
     put_away,
     replace_pins,
     restore,
+    there,
 )
 from ipfs_proxy.compose import STORE_FILE, identities
 from ipfs_proxy.console import Failure, Progress, confirm, say
@@ -211,7 +212,7 @@ def _peer(name: str, peers: list[PeerRecord]) -> PeerId:
 
 def _cleanup(folder: Path, *, force: bool) -> None:
     path = folder / STORE_FILE
-    if not path.exists():
+    if not there(path):
         say("there is no pinset: nothing to do")
         return
     confirm(f"The pinset of {count_pins(path)} pins will be removed; it is kept beside. Go on?", force=force)
@@ -224,7 +225,7 @@ def _cleanup(folder: Path, *, force: bool) -> None:
 def _adopt(folder: Path, name: str | None, environ: Mapping[str, str]) -> None:
     peers = identities(folder, load(folder, environ)[0], environ)
     peer = peers[0].id if name is None else _peer(name, peers)
-    if not (folder / STORE_FILE).exists():
+    if not there(folder / STORE_FILE):
         raise Failure("there is no pinset yet: start the service once, so that it learns what its nodes hold")
     surveyed, adopted = asyncio.run(_adopted(folder / STORE_FILE, peer))
     label = next(record.name for record in peers if record.id == peer)

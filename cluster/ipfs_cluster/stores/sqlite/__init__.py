@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipfs_cluster.stores.sqlite.backup import Restored, backup, restore
 from ipfs_cluster.stores.sqlite.bulk import DoublePin, import_pins
 from ipfs_cluster.stores.sqlite.store import SqliteStore
+from ipfs_cluster.stores.sqlite.swap import there
 from ipfs_cluster.stores.sqlite.whole import all_pins, count_pins, put_away, replace_pins
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "put_away",
     "replace_pins",
     "restore",
+    "there",
 ]

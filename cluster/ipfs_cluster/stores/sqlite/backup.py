@@ -11,9 +11,9 @@ from pathlib import Path
 
 from ipfs_cluster.errors import StoreUnusable
 from ipfs_cluster.stores.sqlite import schema
-from ipfs_cluster.stores.sqlite.bulk import into_place
 from ipfs_cluster.stores.sqlite.codec import LAST_WANTING_PIN
 from ipfs_cluster.stores.sqlite.soundness import check_copy
+from ipfs_cluster.stores.sqlite.swap import into_place, names, swap, there
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def backup(path: Path, target: Path) -> int:
     million pins). The copy is one file, which has its name when it is whole, sound and on disk. Raises StoreUnusable,
     OSError.
     """
-    if not path.exists():
+    if not there(path):
         raise StoreUnusable(f"{path}: there is no pinset")
     if target.exists():
         raise StoreUnusable(f"{target} exists already: choose another name, or move it away")
@@ -55,11 +55,11 @@ def restore(copy: Path, path: Path, *, force: bool = False) -> Restored:
     """
     if not copy.is_file():
         raise StoreUnusable(f"{copy}: there is no such file")
-    if path.exists() and not force:
+    if there(path) and not force:
         raise StoreUnusable(f"there is a pinset already, {path}: --force puts the copy in its place, and keeps it")
     lock = schema.own(path)
     try:
-        with _draft(path, ".restore") as draft:
+        with _draft(path, ".tmp-restore") as draft:
             _copy(copy, draft)
             with _opened(draft, copy) as connection:
                 if schema.identify(connection, copy):
@@ -67,8 +67,7 @@ def restore(copy: Path, path: Path, *, force: bool = False) -> Restored:
                 pins = _checked(connection, copy)
                 _forget_nodes(connection)
                 connection.execute("PRAGMA journal_mode = DELETE")
-            kept = set_aside(path) if path.exists() else None
-            into_place(draft, path)
+            kept = swap(draft, path)
     finally:
         lock.close()
     return Restored(pins, kept)
@@ -86,13 +85,8 @@ def _draft(path: Path, suffix: str) -> Iterator[Path]:
 
 
 def _remove(path: Path) -> None:
-    for name in _names(path):
+    for name in names(path):
         name.unlink(missing_ok=True)
-
-
-def _names(path: Path) -> list[Path]:
-    """A file of SQLite's and what may lie beside it, in the order in which they are to be moved."""
-    return [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal", "")]
 
 
 @contextmanager
@@ -137,14 +131,3 @@ def _forget_nodes(connection: sqlite3.Connection) -> None:
         "AND NOT EXISTS (SELECT 1 FROM work WHERE work.pin = pins.id)"
     )
     connection.execute("COMMIT")
-
-
-def set_aside(path: Path) -> Path:
-    """Move a store to the first free `.old.N`; its log first, which must never lie beside another file."""
-    number = 1
-    while (kept := path.with_name(f"{path.name}.old.{number}")).exists():
-        number += 1
-    for name, target in zip(_names(path), _names(kept), strict=True):
-        if name.exists():
-            name.replace(target)
-    return kept

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -23,6 +22,7 @@ from ipfs_cluster.stores.sqlite.codec import (
     pair_digest,
     pin_values,
 )
+from ipfs_cluster.stores.sqlite.swap import into_place
 
 _CHUNK = 1000
 """Entries of one revision, so that who follows the change feed from its start gets pages."""
@@ -73,21 +73,6 @@ def import_pins(
     finally:
         draft.unlink(missing_ok=True)
     return count
-
-
-def into_place(draft: Path, path: Path) -> None:
-    """Give a finished file its name; it is on disk then. Raises OSError."""
-    _sync(draft)
-    draft.replace(path)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _fill(draft: Path, pins: Iterable[Pin], now: float, queue: Sequence[PeerId], records: Sequence[PeerRecord]) -> int:

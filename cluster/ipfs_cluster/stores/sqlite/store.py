@@ -35,6 +35,7 @@ from ipfs_cluster.stores.sqlite.mailbox import Mailbox
 from ipfs_cluster.stores.sqlite.names import SMALL, NameIndex, NameSearch
 from ipfs_cluster.stores.sqlite.scan import SqliteDistinct, SqliteScan, TemporaryFile, sweep
 from ipfs_cluster.stores.sqlite.soundness import check_start
+from ipfs_cluster.stores.sqlite.swap import finish
 from ipfs_cluster.stores.sqlite.workers import Workers
 from ipfs_cluster.stores.sqlite.writer import Writer
 from ipfs_cluster.stores.sqlite.writes import Writes
@@ -60,6 +61,7 @@ class _Open:
         """On any thread; raises StoreUnusable."""
         self.lock = schema.own(path)
         try:
+            finish(path)
             sweep(path)
             connection = schema.open_writer(path)
         except BaseException:

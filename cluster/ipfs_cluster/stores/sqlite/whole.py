@@ -12,16 +12,17 @@ from ipfs_cluster.errors import StoreUnusable
 from ipfs_cluster.model import PeerId, Pin
 from ipfs_cluster.ports import PeerRecord
 from ipfs_cluster.stores.sqlite import reads, schema
-from ipfs_cluster.stores.sqlite.backup import Restored, set_aside
-from ipfs_cluster.stores.sqlite.bulk import import_pins, into_place
+from ipfs_cluster.stores.sqlite.backup import Restored
+from ipfs_cluster.stores.sqlite.bulk import import_pins
 from ipfs_cluster.stores.sqlite.codec import PIN_COLUMNS, PeerNumbers, load_pin
+from ipfs_cluster.stores.sqlite.swap import finish, swap, there
 
 _ALL = f"SELECT {PIN_COLUMNS} FROM pins p WHERE p.visible ORDER BY p.id"
 
 
 def count_pins(path: Path) -> int:
     """Entries of a store; 0 when there is none. Raises StoreUnusable."""
-    if not path.exists():
+    if not there(path):
         return 0
     try:
         with closing(_opened(path)) as connection:
@@ -35,7 +36,7 @@ def all_pins(path: Path) -> Iterator[Pin]:
     """Every entry, as the store is at one moment, in constant memory. A store that is in use cannot empty its log
     meanwhile. Raises StoreUnusable.
     """
-    if not path.exists():
+    if not there(path):
         raise StoreUnusable(f"{path}: there is no pinset")
     try:
         with closing(_opened(path)) as connection:
@@ -55,14 +56,14 @@ def replace_pins(path: Path, pins: Iterable[Pin], now: float, peers: Sequence[Pe
     this raises: InvalidArgument, DoublePin, StoreUnusable, or what `pins` raises.
     """
     lock = schema.own(path)
-    fresh = path.with_name(path.name + ".new")
+    fresh = path.with_name(path.name + ".tmp-import")
     try:
+        finish(path)
         fresh.unlink(missing_ok=True)
         known = {record.id: replace(record, surveyed=False) for record in [*peers, *_records(path)]}
         queue: list[PeerId] = [record.id for record in peers]
         count = import_pins(fresh, pins, now, queue=queue, records=list(known.values()))
-        kept = set_aside(path) if path.exists() else None
-        into_place(fresh, path)
+        kept = swap(fresh, path)
     finally:
         fresh.unlink(missing_ok=True)
         lock.close()
@@ -71,15 +72,18 @@ def replace_pins(path: Path, pins: Iterable[Pin], now: float, peers: Sequence[Pe
 
 def put_away(path: Path) -> Path:
     """Move the store aside, so that the next start makes an empty one; where it is kept. Nobody may use the store.
-    Raises StoreUnusable.
+    Raises StoreUnusable, OSError.
     """
-    if not path.exists():
+    if not there(path):
         raise StoreUnusable(f"{path}: there is no pinset")
     lock = schema.own(path)
     try:
-        return set_aside(path)
+        kept = swap(None, path)
     finally:
         lock.close()
+    if kept is None:
+        raise StoreUnusable(f"{path}: there is no pinset")
+    return kept
 
 
 def _records(path: Path) -> list[PeerRecord]:
