@@ -69,7 +69,7 @@ class Service:
             return child.output().count("\nready\n") > seen
 
         if ready:
-            eventually(is_ready, "the service gets ready")
+            eventually(is_ready, "the service gets ready", 120)
 
     def stop(self) -> int:
         """SIGTERM; the exit status."""

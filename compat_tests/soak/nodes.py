@@ -29,8 +29,8 @@ class SoakNode(Protocol):
 
     async def start(self) -> None: ...
 
-    async def lose(self) -> None:
-        """Some of its pins, as if somebody had removed them behind the service's back."""
+    async def lose(self) -> int:
+        """Some of its pins, as if somebody had removed them behind the service's back; how many."""
         ...
 
     async def holds(self) -> Mapping[str, str]:
@@ -56,12 +56,14 @@ class RealNode:
     async def start(self) -> None:
         await asyncio.to_thread(self._node.start)
 
-    async def lose(self) -> None:
-        await asyncio.to_thread(self._lose)
+    async def lose(self) -> int:
+        return await asyncio.to_thread(self._lose)
 
-    def _lose(self) -> None:
-        for cid in list(self._node.pins())[::4]:
+    def _lose(self) -> int:
+        lost = list(self._node.pins())[::4]
+        for cid in lost:
             self._node.rpc("pin/rm", ("arg", cid))
+        return len(lost)
 
     async def holds(self) -> Mapping[str, str]:
         return await asyncio.to_thread(self._listed)
@@ -94,8 +96,8 @@ class StubNode:
     async def start(self) -> None:
         await self._act("start")
 
-    async def lose(self) -> None:
-        await self._act("lose")
+    async def lose(self) -> int:
+        return len(await self._act("lose"))
 
     async def holds(self) -> Mapping[str, str]:
         return await self._act("holds")

@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 
 from compat_tests.soak.storm import Fault, Storm
-from compat_tests.soak.verify import check_store, settle
+from compat_tests.soak.verify import check_log, check_store, settle
 
 SETTLE = 60.0
 
@@ -24,6 +24,7 @@ async def endure(storm: Storm, requests: int, kills: int, faults: Sequence[Fault
         wrong = storm.history.contradictions()
         assert await asyncio.to_thread(storm.service.stop) == 0
         wrong += await check_store(storm, state)
+        wrong += check_log(storm)
         assert not wrong, "\n".join(wrong[:8])
     except BaseException as error:
         log = storm.service.child.output()[-3000:] if storm.service.child else ""
@@ -38,10 +39,14 @@ def node_faults(storm: Storm, weather: str, first: int, last: int) -> list[Fault
     """What happens to a node, not the home one, between two places in the stream."""
     victim = random.Random(storm.plan.seed + first).randrange(1, len(storm.nodes))
     node = storm.nodes[victim]
+
+    async def lose() -> None:
+        storm.taken += await node.lose()
+
     match weather:
         case "a node is killed":
             return [Fault(first, f"kill n{victim}", node.kill), Fault(last, f"start n{victim}", node.start)]
         case "a node hangs":
             return [Fault(first, f"stop n{victim}", node.suspend), Fault(last, f"go n{victim}", node.resume)]
         case _:
-            return [Fault(first, f"n{victim} loses pins", node.lose)]
+            return [Fault(first, f"n{victim} loses pins", lose)]

@@ -30,7 +30,7 @@ class Fault:
 
 @dataclass
 class Storm:
-    """One run. `run`, then look at `history`."""
+    """One run. `run`, then look at `history`. taken: pins that were removed on nodes behind the service's back."""
 
     plan: Plan
     service: Service
@@ -38,6 +38,7 @@ class Storm:
     clients: int
     history: History = field(default_factory=History)
     started: int = 0
+    taken: int = 0
     log: list[str] = field(default_factory=list)
     rate: float = 0.0
 

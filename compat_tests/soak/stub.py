@@ -278,8 +278,8 @@ class Control:
             case "resume":
                 node.suspend(go=True)
             case "lose":
-                for cid in [cid for cid in node.pins if cid != EMPTY][::4]:
-                    del node.pins[cid]
+                lost = [cid for cid in node.pins if cid != EMPTY][::4]
+                return web.json_response({cid: node.pins.pop(cid) for cid in lost})
         return web.json_response({cid: kind for cid, kind in node.pins.items() if cid != EMPTY})
 
 
