@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from cluster_tests.engine.conftest import World, cid, until
-from ipfs_cluster import Wait
+from ipfs_cluster import Cluster, Wait
 from ipfs_cluster import cid as cids
 from ipfs_cluster.attempt import ORIGINS, PinMethod, TrackerSettings
 from ipfs_cluster.errors import NodeUnreachable, PinFailed
@@ -23,20 +23,26 @@ ORIGIN = f"/ip4/192.0.2.1/tcp/4001/p2p/{STRANGERS[0]}"
 # --- direct and recursive ---
 
 
-async def test_a_recursive_request_is_not_answered_by_the_direct_attempt_in_progress(world: World) -> None:
-    cluster = await world.start()
+async def recursive_beside_direct(world: World, cluster: Cluster) -> tuple[asyncio.Task[None], asyncio.Event]:
+    """A recursive request whose attempts have begun, after direct ones that were in progress and have ended; and what
+    the recursive ones wait for.
+    """
+    direct, again = asyncio.Event(), asyncio.Event()
     for node in world.nodes:
-        node.hold[cid(1)] = asyncio.Event()
+        node.hold[cid(1)] = direct
     await cluster.pin([(cid(1), PinOptions(mode=PinMode.DIRECT))], wait=Wait.ACCEPTED)
     await until(lambda: all(node.pin_calls for node in world.nodes), "it is being pinned directly")
-    direct, again = [node.hold[cid(1)] for node in world.nodes], asyncio.Event()
     for node in world.nodes:
         node.hold[cid(1)] = again
     call = await cluster.pin([(cid(1), PinOptions(mode=PinMode.RECURSIVE))])
-    waiting = asyncio.ensure_future(call.wait())  # noqa: TID251 - awaited below
-    for held in direct:
-        held.set()
+    waiting = asyncio.ensure_future(call.wait())  # noqa: TID251 - awaited by the test
+    direct.set()
     await until(lambda: all(len(node.pin_calls) == 2 for node in world.nodes), "the recursive attempts follow")
+    return waiting, again
+
+
+async def test_a_recursive_request_is_not_answered_by_the_direct_attempt_in_progress(world: World) -> None:
+    waiting, again = await recursive_beside_direct(world, await world.start())
     assert not waiting.done()
     again.set()
     await waiting
@@ -46,18 +52,8 @@ async def test_a_recursive_request_is_not_answered_by_the_direct_attempt_in_prog
 async def test_a_recursive_request_does_not_fail_with_the_direct_attempt_before_it(world: World) -> None:
     cluster = await world.start()
     for node in world.nodes:
-        node.hold[cid(1)] = asyncio.Event()
         node.refusals[cid(1)] = "refused at first"
-    await cluster.pin([(cid(1), PinOptions(mode=PinMode.DIRECT))], wait=Wait.ACCEPTED)
-    await until(lambda: all(node.pin_calls for node in world.nodes), "it is being pinned directly")
-    direct, again = [node.hold[cid(1)] for node in world.nodes], asyncio.Event()
-    for node in world.nodes:
-        node.hold[cid(1)] = again
-    call = await cluster.pin([(cid(1), PinOptions(mode=PinMode.RECURSIVE))])
-    waiting = asyncio.ensure_future(call.wait())  # noqa: TID251 - awaited below
-    for held in direct:
-        held.set()
-    await until(lambda: all(node.calls["pin/add"] == 2 for node in world.nodes), "the recursive attempts follow")
+    waiting, again = await recursive_beside_direct(world, cluster)
     for node in world.nodes:
         node.refusals.clear()
     again.set()
