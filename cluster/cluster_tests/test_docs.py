@@ -27,6 +27,7 @@ KINDS: dict[Callable[[object], object], str] = {
     values.header_names: "header names",
     values.methods: "methods",
     values.origins: "origins",
+    values.log_levels: "levels",
     values.boolean: "boolean",
     values.positive: "integer > 0",
     values.addresses: "addresses",
@@ -38,6 +39,7 @@ KINDS: dict[Callable[[object], object], str] = {
     values.size: "size",
 }
 CHOICES = {
+    "log.format": "`text`, `json`",
     "api.ipfsproxy.wait": "`accepted`, `min`, `all`",
     "informer.disk.metric_type": "`freespace`, `reposize`",
     "ipfs_connector.ipfshttp.pin_method": "`pin`, `refs`",
@@ -87,6 +89,16 @@ def test_the_documented_default_is_the_default(key: Key) -> None:
         assert key.default == ()
     else:
         assert key.parse(json.loads(default)) == key.default
+
+
+def test_keys_that_sighup_changes_are_marked() -> None:
+    marked = {
+        f"{section}.{bare(row[0])}"
+        for section, text in sections(page("configuration.md")).items()
+        for row in rows(text)
+        if len(row) == 5 and row[4].startswith("↻ ")
+    }
+    assert marked == {key.path for key in KEYS if key.reload}
 
 
 def test_keys_of_nodes_and_refused_keys_are_documented() -> None:

@@ -56,7 +56,7 @@ def test_a_file_of_ipfs_cluster_loads_with_one_warning(tmp_path: Path) -> None:
     (warning,) = warnings
     assert warning.startswith("these settings of ipfs-cluster have no meaning here: api.ipfsproxy.log_file, ")
     assert settings["api.ipfsproxy.idle_timeout"] == 60.0
-    assert [(node.name, node.address) for node in settings.nodes] == [("upstream", "/ip4/127.0.0.1/tcp/5001")]
+    assert [(node.name, node.address) for node in settings.nodes] == [("vm", "/ip4/127.0.0.1/tcp/5001")]
 
 
 def test_every_example_is_told_of_in_the_documentation() -> None:

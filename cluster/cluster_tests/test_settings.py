@@ -342,7 +342,7 @@ def loaded(folder: Path) -> Settings:
 
 def test_what_init_writes_loads_and_keeps_the_environment(tmp_path: Path) -> None:
     environ = {"CLUSTER_IPFSHTTP_NODEMULTIADDRESS": "/unix/a,/unix/b", "CLUSTER_PEERNAME": "me"}
-    path = write_default(tmp_path / "new", environ, secret=SECRET)
+    path = write_default(tmp_path / "new", environ, secret=SECRET).path
     settings = loaded(tmp_path / "new")
     assert [(node.name, node.address) for node in settings.nodes] == [("me", "/unix/a"), ("me-2", "/unix/b")]
     assert settings["cluster.secret"] == SECRET
@@ -356,8 +356,14 @@ def test_init_never_overwrites_unasked(tmp_path: Path, existing: str) -> None:
     with pytest.raises(FileExistsError, match=existing):
         write_default(tmp_path, {}, secret=SECRET)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["{}"]
-    write_default(tmp_path, {}, secret=SECRET, force=True)
+    kept = write_default(tmp_path, {}, secret=SECRET, force=True).kept
     assert "peername" in (tmp_path / "service.json").read_text()
+    assert kept == tmp_path / f"{existing}.old.1"
+    assert kept.read_text() == "{}"
+    again = write_default(tmp_path, {}, secret=SECRET, force=True).kept
+    assert again is not None
+    assert "peername" in again.read_text()
+    assert loaded(tmp_path).peername
 
 
 def test_wrong_environment_writes_nothing(tmp_path: Path) -> None:

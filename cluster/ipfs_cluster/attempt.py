@@ -121,6 +121,10 @@ class NodeCalls:
         self._settings = settings
         self._strangers = strangers
 
+    def reconfigure(self, settings: TrackerSettings) -> None:
+        """For calls from now on."""
+        self._settings = settings
+
     async def pin(self, operation: Operation) -> None:
         """Make the node hold the CID. Never re-pins what it holds: Kubo drops the old record before it walks."""
         work, strangers = operation.work, self._strangers

@@ -104,6 +104,16 @@ class Cluster:
         self._tasks.start("expiry", self._pins.expiry.run())
         self._tasks.start("clock", self._watch.run())
 
+    def reconfigure(self, settings: EngineSettings, specs: Sequence[PeerSpec]) -> None:
+        """Go on with other values of what may change meanwhile: defaults, times, limits, tags and reserves of the same
+        peers. What is bound to the start (nodes, concurrency, allocate_by) has to be as it was.
+        """
+        self._settings = settings
+        self._pins.reconfigure(settings.defaults, settings.wait)
+        self.upkeep.reconfigure(settings.upkeep)
+        for spec in specs:
+            self.peers_by_id[spec.id].reconfigure(settings.peer, spec)
+
     async def close(self) -> None:
         """Stop all work and close the nodes and the store; queued commits are finished."""
         await self.upkeep.close()

@@ -118,6 +118,11 @@ class Monitor:
         )
         self.repo = RepoSize(keeper.node, clock, interval, lambda: self.state.up, self._weighed)
 
+    def reconfigure(self, settings: MonitorSettings) -> None:
+        """Measure anew at once, then at these intervals; repo_interval stays as it was."""
+        self._settings = settings
+        self._soon.set()
+
     def suspect(self, reason: str) -> None:
         """Somebody lost the connection: the node counts as away until the ping that follows at once says otherwise."""
         self._down(reason)

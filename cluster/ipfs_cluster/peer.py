@@ -56,6 +56,10 @@ class PeerSettings:
     reconcile_interval: float = 720.0
 
 
+def _tracker(settings: PeerSettings, spec: PeerSpec) -> TrackerSettings:
+    return replace(settings.tracker, concurrent=spec.concurrent or settings.tracker.concurrent)
+
+
 class LocalPeer:
     """Drives one node. `start` begins watching and working; `first_check` is done when it returns. on_record: is told
     what the store is to remember of the peer, whenever that changes.
@@ -96,11 +100,15 @@ class LocalPeer:
         self.gate = Gate(clock)
         self.comparisons = ReconcileCounters()
         self.collections = CollectCounters()
-        places = spec.concurrent or settings.tracker.concurrent
-        tracker = replace(settings.tracker, concurrent=places)
         told = (self._lost, self.full)
-        self.tracker = Tracker(spec.id, spec.node, self.gate, store, clock, hub, tracker, *told)
+        self.tracker = Tracker(spec.id, spec.node, self.gate, store, clock, hub, _tracker(settings, spec), *told)
         self.monitor = Monitor(self, clock, settings.monitor)
+
+    def reconfigure(self, settings: PeerSettings, spec: PeerSpec) -> None:
+        """Go on with these times and limits, tags and reserve; node and concurrency have to be as they were."""
+        self.tags, self.rule, self._settings = spec.tags, spec.rule, settings
+        self.tracker.reconfigure(_tracker(settings, spec))
+        self.monitor.reconfigure(settings.monitor)
 
     @property
     def state(self) -> PeerState:

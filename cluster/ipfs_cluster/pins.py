@@ -60,6 +60,11 @@ class Pins:
             peer.state.listener = partial(self.landscape.measure, peer.id, peer.name)
             peer.on_record = self._recorded
 
+    def reconfigure(self, defaults: Defaults, wait: Wait) -> None:
+        """For requests from now on; allocate_by has to be as it was."""
+        self._defaults = defaults
+        self._wait = wait
+
     # --- what decisions are made of ---
 
     def around(self) -> Surroundings:

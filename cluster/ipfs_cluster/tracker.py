@@ -80,6 +80,11 @@ class Tracker:
         self._full_until = 0.0
         self._offered: dict[Cid, Work] = {}
 
+    def reconfigure(self, settings: TrackerSettings) -> None:
+        """For attempts from now on; `concurrent` has to be as it was."""
+        self._settings = settings
+        self._calls.reconfigure(settings)
+
     # --- what others tell the tracker ---
 
     def wake(self) -> None:

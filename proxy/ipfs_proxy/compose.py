@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ipfs_cluster import Cluster, EngineSettings, IngestSettings, PeerSettings, PeerSpec, SystemClock, Wait
@@ -46,8 +46,10 @@ STORE_FILE = "pinset.sqlite"
 
 @dataclass(slots=True)
 class Service:
-    """A composed service: engine and doors. `start` in this order, `close` in the other."""
+    """A composed service: engine and doors. `start` in this order, `close` in the other. settings: those in force."""
 
+    folder: Path
+    settings: Settings
     cluster: Cluster
     front: Server
     rest: RestServer
@@ -59,6 +61,19 @@ class Service:
         self.front.server_header = self._server_header()
         await self.front.start()
         await self.rest.start()
+
+    def reload(self, settings: Settings) -> None:
+        """Go on with these, which differ in what can change while the service runs (`settings.changes`). Raises OSError
+        when a file cannot be opened; then nothing has changed.
+        """
+        self.rest.reload(_rest(self.folder, settings))
+        self.front.reconfigure(settings["api.ipfsproxy.allowed_origins"], _limits(settings))
+        specs = [
+            replace(_peer(peer.id, node, self.cluster.home.id, settings), node=peer.node)
+            for peer, node in zip(self.cluster.peers_by_id.values(), settings.nodes, strict=True)
+        ]
+        self.cluster.reconfigure(_engine(self.folder, settings), specs)
+        self.settings = settings
 
     def _server_header(self) -> str:
         info = self.cluster.home.state.info
@@ -96,15 +111,19 @@ def compose(folder: Path, settings: Settings, environ: Mapping[str, str], versio
         service=cluster.home.id,
         services=lambda: cluster.services,
         origins=settings["api.ipfsproxy.allowed_origins"],
-        limits=Limits(
-            head_time=settings["api.ipfsproxy.read_header_timeout"], idle_time=settings["api.ipfsproxy.idle_timeout"]
-        ),
+        limits=_limits(settings),
     )
     rest_settings = _rest(folder, settings)
     rest = app(cluster, version, rest_settings.rules)
     telemetry = telemetry_of(front, cluster, store, clock)
     add_metrics(rest, telemetry)
-    return Service(cluster, front, RestServer(rest, rest_settings), telemetry)
+    return Service(folder, settings, cluster, front, RestServer(rest, rest_settings), telemetry)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        head_time=settings["api.ipfsproxy.read_header_timeout"], idle_time=settings["api.ipfsproxy.idle_timeout"]
+    )
 
 
 def _rest(folder: Path, settings: Settings) -> RestSettings:

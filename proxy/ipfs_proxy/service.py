@@ -3,88 +3,99 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import contextlib
-import logging
 import os
-import secrets
-import signal
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as distribution_version
 from pathlib import Path
 
-from ipfs_cluster.addresses import Address
-from ipfs_cluster.datafolder import FolderInUse, FolderLock
+from ipfs_cluster.datafolder import FolderInUse
 from ipfs_cluster.errors import ClusterError
-from ipfs_cluster.identity import IdentityError, load_or_create
-from ipfs_cluster.settings import FILES, SettingsError, load, write_default
-from ipfs_proxy.compose import Service, compose
+from ipfs_cluster.identity import IdentityError
+from ipfs_cluster.logs import Logs, parse_levels
+from ipfs_cluster.settings import SettingsError, existing
 from ipfs_proxy.console import Failure, say
+from ipfs_proxy.daemon import add_daemon_flags, run_daemon
+from ipfs_proxy.initialise import add_init_flags, first_start, initialise
 from ipfs_proxy.state import add_state_commands, run
 
-GRACE = 10.0
-"""Seconds that running requests get at shutdown."""
+PROGRAM = "ipfs-cluster-service"
 
 
-LEVELS = ("debug", "info", "warning", "error", "critical")
-
-
-def _level(text: str) -> str:
-    """The first word of ipfs-cluster's "error,component:debug"; there are no levels of components here."""
-    level = text.split(",")[0].lower()
-    if level not in LEVELS:
-        raise argparse.ArgumentTypeError(f"{level!r} is none of {', '.join(LEVELS)}")
-    return level
+def _levels(text: str) -> str:
+    try:
+        parse_levels(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    top = argparse.ArgumentParser(prog="ipfs-cluster-service", description="Serve a cluster of IPFS nodes as one.")
+    """The command line: that of ipfs-cluster, and what it lacks."""
+    top = argparse.ArgumentParser(prog=PROGRAM, description="Serve a cluster of IPFS nodes as one.")
     top.add_argument("--config", "-c", metavar="FOLDER", help="data folder [IPFS_CLUSTER_PATH, ~/.ipfs-cluster]")
+    top.add_argument("--force", "-f", action="store_true", dest="force_all", help="as --force of the command")
+    top.add_argument("--debug", "-d", action="store_true", help="as --loglevel debug")
     top.add_argument(
         "--loglevel",
         "-l",
         metavar="LEVEL",
-        type=_level,
-        default=os.environ.get("IPFS_CLUSTER_LOG_LEVEL", "warning"),
-        help=f"{', '.join(LEVELS)} [IPFS_CLUSTER_LOG_LEVEL, warning]",
+        type=_levels,
+        default=os.environ.get("IPFS_CLUSTER_LOG_LEVEL", ""),
+        help="critical, error, warning, info or debug, also of components: info,restapi:debug "
+        "[IPFS_CLUSTER_LOG_LEVEL, log.level, warning]",
     )
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    init = commands.add_parser("init", help="write a configuration and an identity")
-    init.add_argument("--force", "-f", action="store_true", help="overwrite an existing configuration")
-    daemon = commands.add_parser("daemon", help="run the service")
-    daemon.add_argument("--init", action="store_true", help="write a configuration first if there is none")
+    top.add_argument(
+        "--log-format",
+        choices=("text", "json"),
+        default="json" if os.environ.get("GOLOG_LOG_FMT") == "json" else "",
+        help="[GOLOG_LOG_FMT, log.format, text]",
+    )
+    top.add_argument("--version", "-v", action="version", version=f"{PROGRAM} version {version()}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+    add_init_flags(commands.add_parser("init", help="write a configuration and an identity"))
+    add_daemon_flags(commands.add_parser("daemon", help="run the service"))
     add_state_commands(commands.add_parser("state", help="the pinset as a whole: export, import, copies"))
     commands.add_parser("version", help="print the version")
+    commands.add_parser("help", help="print this")
     return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command's entry point; the exit status."""
-    arguments = parser().parse_args(argv)
+    """The command's entry point; the exit status: 0, 1 for what could not be done, 2 for wrong usage."""
+    top = parser()
+    arguments = top.parse_args(argv)
+    if arguments.command in (None, "help"):
+        top.print_help()
+        return 0 if arguments.command else 1
+    arguments.force = arguments.force_all or getattr(arguments, "force", False)
     folder = Path(arguments.config or os.environ.get("IPFS_CLUSTER_PATH") or Path.home() / ".ipfs-cluster")
     try:
-        logging.basicConfig(level=arguments.loglevel.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        match arguments.command:
-            case "version":
-                say(version())
-            case "init":
-                _init(folder, force=arguments.force)
-                say("start it with: ipfs-cluster-service daemon")
-            case "state":
-                run(folder, arguments, os.environ)
-            case _:
-                if arguments.init and not any((folder / name).exists() for name in FILES):
-                    _init(folder, force=False)
-                return _daemon(folder)
+        return _run(folder, arguments)
     except (Failure, SettingsError, IdentityError, FolderInUse, ClusterError, ValueError) as error:
-        sys.stderr.write(f"ipfs-cluster-service: {error}\n")
+        sys.stderr.write(f"{PROGRAM}: {error}\n")
         return 1
     except OSError as error:
-        sys.stderr.write(f"ipfs-cluster-service: {error.filename or folder}: {error.strerror or error}\n")
+        sys.stderr.write(f"{PROGRAM}: {error.filename or folder}: {error.strerror or error}\n")
         return 1
+
+
+def _run(folder: Path, arguments: argparse.Namespace) -> int:
+    logs = Logs("debug" if arguments.debug else arguments.loglevel, arguments.log_format)
+    if folder.exists() and not folder.is_dir():
+        raise Failure(f"{folder} is no folder")
+    match arguments.command:
+        case "version":
+            say(version())
+        case "init":
+            initialise(folder, arguments, os.environ)
+        case "state":
+            run(folder, arguments, os.environ)
+        case _:
+            if arguments.init and existing(folder) is None:
+                first_start(folder, os.environ)
+            return run_daemon(folder, arguments, os.environ, logs, version())
     return 0
 
 
@@ -94,92 +105,6 @@ def version() -> str:
         return distribution_version("ipfs-cluster-proxy")
     except PackageNotFoundError:
         return "0+source"
-
-
-def _init(folder: Path, *, force: bool) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise Failure(f"{folder} is no folder")
-    try:
-        path = write_default(folder, os.environ, secret=secrets.token_hex(32), force=force)
-    except FileExistsError as error:
-        raise Failure(f"{error} exists already; --force overwrites it") from None
-    except OSError as error:
-        raise Failure(f"cannot write to {folder}: {error.strerror}") from None
-    identity = load_or_create(folder / "identity.json", os.environ)
-    settings, _ = load(folder, os.environ)
-    say(f"configuration: {path}")
-    say(f"peer ID: {identity.id}")
-    for node in settings.nodes:
-        say(f"IPFS node: {node.name} at {node.address}")
-
-
-def _daemon(folder: Path) -> int:
-    settings, warnings = load(folder, os.environ)
-    lock = FolderLock(folder)
-    try:
-        for warning in warnings:
-            say(f"warning: {warning}")
-        service = compose(folder, settings, os.environ, version())
-        with _runner() as runner:
-            return runner.run(_serve(service))
-    finally:
-        lock.release()
-
-
-def _runner() -> asyncio.Runner:
-    """uvloop where there is one: the front is made for it."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.Runner()
-    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
-
-
-async def _serve(service: Service) -> int:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        try:
-            await service.start()
-        except OSError as error:
-            raise Failure(f"cannot listen: {error.strerror or error}") from None
-        await _tell(service)
-        await stop.wait()
-        say("stopping: running requests may finish")
-    finally:
-        with contextlib.suppress(asyncio.CancelledError):
-            await service.close(GRACE)
-    say("stopped")
-    return 0
-
-
-async def _tell(service: Service) -> None:
-    """The start in a few lines: doors, nodes, pins."""
-    cluster = service.cluster
-    for address in service.front.addresses:
-        say(f"IPFS proxy API: {_shown(address)}")
-    for name in service.rest.addresses:
-        say(f"REST API: {_shown(name)}")
-    for peer in cluster.views.peers():
-        node = f"node {peer.node.id} ({peer.node.agent_version})" if peer.node and not peer.error else _away(peer.error)
-        full = f"; gets nothing new: {peer.full}" if peer.full else ""
-        say(f"peer {peer.name}{' (home)' if peer.home else ''}: {peer.id}: {node}{full}")
-    adopted = f", {cluster.adopted} of them adopted from the home node now" if cluster.adopted else ""
-    say(f"pins: {await cluster.count()}{adopted}")
-    say("ready")
-
-
-def _away(reason: str) -> str:
-    return f"node away: {reason}; asked again until it answers"
-
-
-def _shown(address: object) -> str:
-    if isinstance(address, str):
-        return str(Address(unix=address))
-    host, port = address[:2]  # type: ignore[index]
-    return str(Address(str(host), int(port)))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,7 +56,10 @@ def test_init_overwrites_only_by_force_and_never_the_identity(folder: Path, caps
         f"ipfs-cluster-service: {folder}/service.json exists already; --force overwrites it\n"
     )
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    capsys.readouterr()
     assert run(folder, "init", "--force") == 0
+    assert f"the configuration before is kept: {folder}/service.json.old.1" in capsys.readouterr().out
+    assert (folder / "service.json.old.1").read_bytes() == before["service.json"]
     assert (folder / "identity.json").read_bytes() == before["identity.json"]
     assert (folder / "service.json").read_bytes() != before["service.json"]
 
@@ -64,6 +69,71 @@ def test_init_takes_the_node_from_the_environment(folder: Path, monkeypatch: pyt
     assert run(folder, "init") == 0
     nodes = json.loads((folder / "service.json").read_text())["ipfs_connector"]["nodes"]
     assert [node["node_multiaddress"] for node in nodes] == ["/unix/a", "/unix/b"]
+
+
+def test_init_takes_the_flags_of_ipfs_cluster(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    peer = "/dns4/x/tcp/9096/p2p/12D3KooWQK1wnefoLrcVHbbnf5tLzbopUd3K3bFAoJpA7YJgL5pV"
+    assert run(folder, "init", "--consensus", "raft", "--datastore", "badger3", "--peers", f"{peer},{peer}") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line for line in said if line.startswith("consensus and datastore: ")] == [
+        "consensus and datastore: there is no consensus among services yet: one service drives all nodes and keeps the "
+        "pinset in SQLite"
+    ]
+    assert [line for line in said if line.startswith("peers: ")] == [
+        "peers: not used, as there are no other services; name their IPFS nodes in ipfs_connector.nodes"
+    ]
+
+
+@pytest.mark.parametrize("flags", [["--consensus", "paxos"], ["--peers", "/ip4/1.2.3.4/tcp/1"], ["--datastore", "x"]])
+def test_wrong_flags_of_init_write_nothing(folder: Path, flags: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(folder, "init", *flags)
+    assert caught.value.code == 2
+    assert not folder.exists()
+
+
+def written(folder: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((folder / "service.json").read_text())
+    return document
+
+
+def test_random_ports_are_free_and_two(folder: Path) -> None:
+    assert run(folder, "init", "--randomports") == 0
+    api = written(folder)["api"]
+    ports = {
+        int(address.rsplit("/", 1)[1])
+        for address in api["ipfsproxy"]["listen_multiaddress"] + api["restapi"]["http_listen_multiaddress"]
+    }
+    assert len(ports) == 2
+    assert not ports & {9094, 9095}
+
+
+def test_the_secret_is_asked_for_or_in_the_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("AB" * 32 + "\n"))
+    assert run(folder, "init", "--custom-secret") == 0
+    assert written(folder)["cluster"]["secret"] == "AB" * 32
+    monkeypatch.setenv("CLUSTER_SECRET", "cd" * 32)
+    assert run(folder, "init", "--force") == 0
+    assert written(folder)["cluster"]["secret"] == "cd" * 32
+
+
+@pytest.mark.parametrize("given", ["", "hush", "AB" * 31])
+def test_a_wrong_secret_writes_nothing(
+    folder: Path, given: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(given + "\n"))
+    assert run(folder, "init", "-s") == 1
+    assert "the secret must be 64 hexadecimal digits" in capsys.readouterr().err
+    assert not folder.exists()
+
+
+def test_init_may_name_a_source(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(folder, "init", "http://127.0.0.1:9/service.json") == 0
+    assert written(folder) == {"source": "http://127.0.0.1:9/service.json"}
+    assert run(folder, "daemon") == 1
+    assert "source: http://127.0.0.1:9/service.json cannot be fetched: Connection refused" in capsys.readouterr().err
+    assert run(folder, "init", "--force", "file:///x") == 1
+    assert written(folder) == {"source": "http://127.0.0.1:9/service.json"}
 
 
 def test_a_folder_that_is_a_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,7 +201,24 @@ def test_log_levels(level: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == version() + "\n"
 
 
-@pytest.mark.parametrize("arguments", [[], ["nosuch"], ["--loglevel", "loud", "version"], ["daemon", "--nosuch"]])
+def test_without_a_command_there_is_help_and_status_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 1
+    help_text = capsys.readouterr().out
+    assert help_text.startswith("usage: ipfs-cluster-service")
+    assert main(["help"]) == 0
+    assert capsys.readouterr().out == help_text
+
+
+def test_bootstrap_is_refused_before_anything_starts(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(folder, "init")
+    assert run(folder, "daemon", "--bootstrap", "/ip4/1.2.3.4/tcp/9096/p2p/x") == 1
+    assert capsys.readouterr().err == (
+        "ipfs-cluster-service: --bootstrap: services do not join each other yet: one service drives all nodes, see "
+        "ipfs_connector.nodes\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", [["nosuch"], ["--loglevel", "loud", "version"], ["daemon", "--nosuch"]])
 def test_wrong_usage_is_status_2_with_the_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)

@@ -4,7 +4,8 @@ keys of ipfs-cluster mean nothing here; `loading` reads, `initial` writes.
 
 from __future__ import annotations
 
-from ipfs_cluster.settings.initial import write_default
+from ipfs_cluster.settings.changes import Changes, changes
+from ipfs_cluster.settings.initial import Written, existing, write_default, write_source
 from ipfs_cluster.settings.key import Key, SettingsError
 from ipfs_cluster.settings.loading import FILES, KEYS, MISSING, WITHOUT_MEANING, Settings, load, parse
 from ipfs_cluster.settings.nodes import NODE_KEYS, Node, nodes
@@ -15,12 +16,17 @@ __all__ = [
     "MISSING",
     "NODE_KEYS",
     "WITHOUT_MEANING",
+    "Changes",
     "Key",
     "Node",
     "Settings",
     "SettingsError",
+    "Written",
+    "changes",
+    "existing",
     "load",
     "nodes",
     "parse",
     "write_default",
+    "write_source",
 ]

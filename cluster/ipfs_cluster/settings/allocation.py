@@ -18,14 +18,14 @@ from ipfs_cluster.settings.values import (
 
 KEYS = (
     Key("allocator.balanced", "allocate_by", ("tag:group", "freespace"), metric_names),
-    Key("monitor.pubsubmon", "check_interval", 15.0, positive_duration),
-    Key("informer.disk", "metric_ttl", 30.0, positive_duration),
+    Key("monitor.pubsubmon", "check_interval", 15.0, positive_duration, reload=True),
+    Key("informer.disk", "metric_ttl", 30.0, positive_duration, reload=True),
     Key("informer.disk", "metric_type", "freespace", choice("freespace", "reposize")),
-    Key("informer.disk", "reserve", 10**9, size),
-    Key("informer.pinqueue", "metric_ttl", 30.0, positive_duration),
-    Key("informer.pinqueue", "weight_bucket_size", 100_000, natural),
-    Key("informer.tags", "metric_ttl", 30.0, positive_duration),
-    Key("informer.tags", "tags", (("group", "default"),), mapping),
+    Key("informer.disk", "reserve", 10**9, size, reload=True),
+    Key("informer.pinqueue", "metric_ttl", 30.0, positive_duration, reload=True),
+    Key("informer.pinqueue", "weight_bucket_size", 100_000, natural, reload=True),
+    Key("informer.tags", "metric_ttl", 30.0, positive_duration, reload=True),
+    Key("informer.tags", "tags", (("group", "default"),), mapping, reload=True),
 )
 
 WITHOUT_MEANING = frozenset({*under("monitor", "monbasic"), *under("monitor.pubsubmon", "failure_threshold")})

@@ -1,4 +1,4 @@
-"""Section `cluster`: the service itself, replication, repair."""
+"""Sections `cluster` and `log`: the service itself, replication, repair, what it tells."""
 
 from __future__ import annotations
 
@@ -6,19 +6,31 @@ from collections.abc import Mapping
 from typing import Any
 
 from ipfs_cluster.settings.key import Key, under
-from ipfs_cluster.settings.values import boolean, factor, natural, positive, positive_duration, secret, text
+from ipfs_cluster.settings.values import (
+    boolean,
+    choice,
+    factor,
+    log_levels,
+    natural,
+    positive,
+    positive_duration,
+    secret,
+    text,
+)
 
 KEYS = (
     Key("cluster", "peername", "", text),
     Key("cluster", "secret", "", secret, secret=True),
-    Key("cluster", "replication_factor_min", -1, factor),
-    Key("cluster", "replication_factor_max", -1, factor),
-    Key("cluster", "monitor_ping_interval", 15.0, positive_duration),
-    Key("cluster", "pin_recover_interval", 720.0, positive_duration),
-    Key("cluster", "disable_repinning", True, boolean),
-    Key("cluster", "repin_grace", 300.0, positive_duration),
-    Key("cluster", "repin_concurrent", 1000, positive),
-    Key("cluster", "repin_budget", 0, natural),
+    Key("cluster", "replication_factor_min", -1, factor, reload=True),
+    Key("cluster", "replication_factor_max", -1, factor, reload=True),
+    Key("cluster", "monitor_ping_interval", 15.0, positive_duration, reload=True),
+    Key("cluster", "pin_recover_interval", 720.0, positive_duration, reload=True),
+    Key("cluster", "disable_repinning", True, boolean, reload=True),
+    Key("cluster", "repin_grace", 300.0, positive_duration, reload=True),
+    Key("cluster", "repin_concurrent", 1000, positive, reload=True),
+    Key("cluster", "repin_budget", 0, natural, reload=True),
+    Key("log", "level", "", log_levels, reload=True),
+    Key("log", "format", "", choice("", "text", "json")),
 )
 
 WITHOUT_MEANING = frozenset(
@@ -32,7 +44,7 @@ WITHOUT_MEANING = frozenset(
 )
 """Keys of ipfs-cluster that configure parts which this program does not have; loading them is no error."""
 
-MISSING = {"source": "a configuration cannot be fetched"}
+MISSING = {"source": "only a service.json in the data folder names one, not the configuration that is fetched there"}
 """Keys of ipfs-cluster that must not be passed over in silence when they are set, and why."""
 
 

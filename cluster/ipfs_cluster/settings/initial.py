@@ -5,36 +5,86 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 from ipfs_cluster.settings.loading import FILES, parse
+from ipfs_cluster.settings.source import check_source
 
 
-def write_default(folder: Path, environ: Mapping[str, str], *, secret: str, force: bool = False) -> Path:
-    """Write service.json with the values that people change. Raises FileExistsError unless forced."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    existing = next((folder / name for name in FILES if (folder / name).exists()), None)
-    if existing is not None and not force:
-        raise FileExistsError(str(existing))
+@dataclass(frozen=True, slots=True)
+class Written:
+    """path: the new file. kept: what was there before, under its new name."""
+
+    path: Path
+    kept: Path | None
+
+
+def existing(folder: Path) -> Path | None:
+    """The folder's configuration, if there is one."""
+    return next((folder / name for name in FILES if (folder / name).exists()), None)
+
+
+def write_default(
+    folder: Path,
+    environ: Mapping[str, str],
+    *,
+    secret: str,
+    force: bool = False,
+    node: str = "",
+    ports: tuple[int, int] | None = None,
+) -> Written:
+    """Write service.json with the values that people change. secret: unless the environment has one. node: address of
+    the first IPFS node, in the place of what environment or default say. ports: of proxy and REST API. Raises
+    FileExistsError unless forced.
+    """
     settings, _ = parse({}, environ)
+    nodes: list[dict[str, Any]] = [{"name": node.name, "node_multiaddress": node.address} for node in settings.nodes]
+    if node:
+        nodes[0]["node_multiaddress"] = node
+    proxy, rest = settings["api.ipfsproxy.listen_multiaddress"], settings["api.restapi.http_listen_multiaddress"]
+    if ports is not None:
+        proxy, rest = ((f"/ip4/127.0.0.1/tcp/{port}",) for port in ports)
     document = {
         "cluster": {
             "peername": settings.peername,
-            "secret": secret,
+            "secret": settings["cluster.secret"] or secret,
             "replication_factor_min": settings["cluster.replication_factor_min"],
             "replication_factor_max": settings["cluster.replication_factor_max"],
             "disable_repinning": False,
         },
         "api": {
-            "ipfsproxy": {"listen_multiaddress": list(settings["api.ipfsproxy.listen_multiaddress"])},
-            "restapi": {"http_listen_multiaddress": list(settings["api.restapi.http_listen_multiaddress"])},
+            "ipfsproxy": {"listen_multiaddress": list(proxy)},
+            "restapi": {"http_listen_multiaddress": list(rest)},
         },
-        "ipfs_connector": {
-            "nodes": [{"name": node.name, "node_multiaddress": node.address} for node in settings.nodes]
-        },
+        "ipfs_connector": {"nodes": nodes},
     }
+    return _write(folder, document, force=force)
+
+
+def write_source(folder: Path, url: str, *, force: bool = False) -> Written:
+    """Write a service.json that only says where the configuration is. Raises SettingsError, FileExistsError unless
+    forced."""
+    return _write(folder, {"source": check_source(url)}, force=force)
+
+
+def _write(folder: Path, document: object, *, force: bool) -> Written:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    before, kept = existing(folder), None
+    if before is not None and not force:
+        raise FileExistsError(str(before))
     path = folder / "service.json"
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    draft = folder / "service.json.new"
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(json.dumps(document, indent=2) + "\n")
-    return path
+        file.flush()
+        os.fsync(file.fileno())
+    if before is not None:
+        names = (before.with_name(f"{before.name}.old.{number}") for number in count(1))
+        kept = next(name for name in names if not name.exists())
+        before.rename(kept)
+    draft.rename(path)
+    return Written(path, kept)

@@ -14,12 +14,12 @@ NODE_ADDRESS = Key(IPFSHTTP, "node_multiaddress", ("/ip4/127.0.0.1/tcp/5001",), 
 KEYS = (
     NODES,
     NODE_ADDRESS,
-    Key(IPFSHTTP, "pin_timeout", 120.0, positive_duration),
-    Key(IPFSHTTP, "unpin_timeout", 10800.0, positive_duration),
-    Key(IPFSHTTP, "pin_method", "pin", choice("pin", "refs")),
+    Key(IPFSHTTP, "pin_timeout", 120.0, positive_duration, reload=True),
+    Key(IPFSHTTP, "unpin_timeout", 10800.0, positive_duration, reload=True),
+    Key(IPFSHTTP, "pin_method", "pin", choice("pin", "refs"), reload=True),
     Key(TRACKER, "concurrent_pins", 10, positive),
-    Key(TRACKER, "priority_pin_max_age", 86400.0, positive_duration),
-    Key(TRACKER, "priority_pin_max_retries", 5, positive),
+    Key(TRACKER, "priority_pin_max_age", 86400.0, positive_duration, reload=True),
+    Key(TRACKER, "priority_pin_max_retries", 5, positive, reload=True),
 )
 
 WITHOUT_MEANING = frozenset(

@@ -20,6 +20,7 @@ from ipfs_cluster.settings import allocation, api, cluster, ipfs
 from ipfs_cluster.settings.ipfs import NODE_ADDRESS
 from ipfs_cluster.settings.key import Key, SettingsError
 from ipfs_cluster.settings.nodes import Node
+from ipfs_cluster.settings.source import fetch
 from ipfs_cluster.settings.values import secret_file
 
 FILES = ("service.json", "service.yaml")
@@ -57,11 +58,20 @@ class Settings:
 
 
 def load(folder: Path, environ: Mapping[str, str]) -> tuple[Settings, list[str]]:
-    """Read the folder's configuration and the environment. Raises SettingsError; the list holds warnings."""
+    """Read the folder's configuration, or what it names as its source, and the environment. Raises SettingsError; the
+    list holds warnings.
+    """
     path = next((folder / name for name in FILES if (folder / name).exists()), None)
     if path is None:
         raise SettingsError(f"no configuration in {folder}: run `ipfs-cluster-service init`, or `daemon --init`")
-    settings, warnings = parse(_read(path), environ)
+    document = _read(path)
+    ignored: list[str] = []
+    if isinstance(document, dict) and document.get("source"):
+        ignored = sorted(set(document) - {"source"})
+        document = fetch(document["source"])
+    settings, warnings = parse(document, environ)
+    if ignored:
+        warnings.append(f"settings beside source are ignored: {', '.join(ignored)}")
     if other := [name for name in FILES if name != path.name and (folder / name).exists()]:
         warnings.append(f"{path.name} is used and {other[0]} beside it is not")
     return settings, warnings

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ipfs_cluster.addresses import AddressError, parse_address
+from ipfs_cluster.logs import parse_levels
 from ipfs_cluster.sizes import parse_size
 
 TAG = "tag:"
@@ -37,6 +38,13 @@ def text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError("must be a string")
     return value
+
+
+def log_levels(value: object) -> str:
+    """Levels such as "info,restapi:debug", or nothing."""
+    given = text(value)
+    parse_levels(given)
+    return given
 
 
 def secret(value: object) -> str:

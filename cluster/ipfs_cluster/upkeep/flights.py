@@ -19,7 +19,7 @@ class Flights:
 
     def __init__(self, hub: Hub, limit: int) -> None:
         self._hub = hub
-        self._limit = limit
+        self.limit = limit
         self._waiting: dict[Cid, set[PeerId]] = {}
         self._landed: set[Cid] = set()
         self._freed = asyncio.Event()
@@ -31,7 +31,7 @@ class Flights:
     @property
     def full(self) -> bool:
         """True while no further pin may be given new copies."""
-        return len(self._waiting) >= self._limit
+        return len(self._waiting) >= self.limit
 
     async def room(self) -> None:
         """Return when one more pin may be given new copies."""

@@ -58,6 +58,11 @@ class Moves:
         self.grown = 0
         self.trimmed = 0
 
+    def reconfigure(self, settings: MoveSettings) -> None:
+        """For changes from now on."""
+        self._budget.per_hour = settings.per_hour
+        self._flights.limit = settings.concurrent
+
     @property
     def in_flight(self) -> int:
         """Pins with copies in the making."""

@@ -50,6 +50,11 @@ class Presence:
         self.standing: Mapping[PeerId, PeerStanding] = {}
         self.brake: Brake | None = STARTING
 
+    def reconfigure(self, settings: PresenceSettings) -> None:
+        """Look at once with these, and go on."""
+        self._settings = settings
+        self.wake()
+
     def wake(self) -> None:
         """A peer came, went, or is (not) to be drained."""
         self._wake.set()

@@ -61,6 +61,11 @@ class Repair:
         self.unplaced = 0
         self.stuck: Mapping[PeerId, int] = {}
 
+    def reconfigure(self, settings: RepairSettings) -> None:
+        """Sweep at once with these, and go on."""
+        self._settings = settings
+        self.wake()
+
     def wake(self) -> None:
         """Sweep soon; one that is under way goes on by the new standings, and is followed by another."""
         for due in self._due:

@@ -77,6 +77,12 @@ class Upkeep:
         tasks.start("repair", self.repair.run())
         tasks.start("trimming", self.moves.trim_forever())
 
+    def reconfigure(self, settings: UpkeepSettings) -> None:
+        """Go on with other times, limits and switches."""
+        self.presence.reconfigure(settings.presence)
+        self.moves.reconfigure(settings.moves)
+        self.repair.reconfigure(settings.repair)
+
     async def close(self) -> None:
         """Stop the rebalance."""
         await self.rebalance.close()

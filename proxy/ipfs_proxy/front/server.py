@@ -124,8 +124,7 @@ class Server:
         except OSError:
             await self.close(0)
             raise
-        ports = {address[1] for address in self.addresses if isinstance(address, tuple)}
-        self._policy = Policy(ports, self._origins)
+        self._policy = Policy(self._ports(), self._origins)
         self.tasks.start("front sweep", self._sweep())
 
     async def _listen(self, loop: asyncio.AbstractEventLoop, listen: Listen) -> asyncio.Server:
@@ -153,6 +152,15 @@ class Server:
                 name = sock.getsockname()
                 found.append(name if sock.family == socket.AF_UNIX else (name[0], name[1]))
         return found
+
+    def reconfigure(self, origins: Sequence[str], limits: Limits) -> None:
+        """For requests from now on. Plans of known heads are forgotten: the old origins decided them."""
+        self._origins, self._limits = tuple(origins), limits
+        self._policy = Policy(self._ports(), self._origins)
+        self._plans.clear()
+
+    def _ports(self) -> set[int]:
+        return {address[1] for address in self.addresses if isinstance(address, tuple)}
 
     async def close(self, grace: float = 10.0) -> None:
         """Stop accepting, let running exchanges end for `grace` seconds, then cut them."""
