@@ -114,6 +114,10 @@ class Cluster:
         for spec in specs:
             self.peers_by_id[spec.id].reconfigure(settings.peer, spec)
 
+    def end_waiting(self) -> None:
+        """Requests that wait for nodes end with Stopping, those to come too: the doors are about to close."""
+        self._hub.stop()
+
     async def close(self) -> None:
         """Stop all work and close the nodes and the store; queued commits are finished."""
         await self.upkeep.close()

@@ -50,6 +50,13 @@ class PinFailed(ClusterError):
         self.index = index
 
 
+class Stopping(ClusterError):
+    """The service stops while a request waits for nodes. What was asked for is kept and made after the next start."""
+
+    def __init__(self) -> None:
+        super().__init__("the service is stopping: the pin is kept, and is made after its next start")
+
+
 class DeadlineExceeded(ClusterError):
     """The caller's own deadline passed; the text is Go's, which clients match on."""
 

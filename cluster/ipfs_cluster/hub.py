@@ -50,6 +50,10 @@ class Watcher(Protocol):
         """The entry left the pinset: no attempt will make it pinned."""
         ...
 
+    def stopping(self) -> None:
+        """The service is about to stop: nothing more is worth waiting for."""
+        ...
+
 
 class Hub:
     """Subscriptions by CID."""
@@ -57,6 +61,7 @@ class Hub:
     def __init__(self) -> None:
         self._watchers: dict[Cid, weakref.WeakSet[Watcher]] = {}
         self._withdrawals: dict[Cid, asyncio.Event] = {}
+        self.stopped = False
 
     def subscribe(self, cid: Cid, watcher: Watcher) -> None:
         """Tell the watcher about this CID until it unsubscribes or is collected."""
@@ -104,6 +109,12 @@ class Hub:
         """Tell every watcher that a peer has no room. busy: an attempt is in progress there, which may end well."""
         for watcher in self._everybody():
             watcher.peer_full(peer, message, busy)
+
+    def stop(self) -> None:
+        """Tell every watcher, and those to come, that the service is about to stop."""
+        self.stopped = True
+        for watcher in self._everybody():
+            watcher.stopping()
 
     def _everybody(self) -> list[Watcher]:
         return list({id(watcher): watcher for watchers in self._watchers.values() for watcher in watchers}.values())

@@ -79,6 +79,10 @@ def _loggers(component: str) -> tuple[str, ...]:
     raise ValueError(f"there is no component {component!r}; there are {', '.join(COMPONENTS)}")
 
 
+_named: set[str] = set()
+"""Loggers with a level of their own, in the one logging that a process has."""
+
+
 class Logs:
     """The process's logging. `configure` as often as the configuration is read."""
 
@@ -86,7 +90,6 @@ class Logs:
         """What the command line says: it wins over the configuration. Raises ValueError."""
         self._level = parse_levels(level) if level else None
         self._form = form
-        self._named: set[str] = set()
         self._handler = logging.StreamHandler()
         self.as_json = False
         logging.basicConfig(handlers=[self._handler], force=True)
@@ -95,12 +98,13 @@ class Logs:
     def configure(self, level: str = "", form: str = "") -> None:
         """Let these hold where the command line says nothing, and no earlier ones. Raises ValueError."""
         levels = self._level or parse_levels(level)
-        for name in self._named - set(levels.loggers):
+        for name in _named - set(levels.loggers):
             logging.getLogger(name).setLevel(logging.NOTSET)
         logging.getLogger().setLevel(levels.general)
         for name, number in levels.loggers.items():
             logging.getLogger(name).setLevel(number)
-        self._named = set(levels.loggers)
+        _named.clear()
+        _named.update(levels.loggers)
         self.as_json = (self._form or form) == "json"
         self._handler.setFormatter(JsonLines() if self.as_json else logging.Formatter(TEXT))
 

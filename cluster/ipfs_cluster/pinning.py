@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.core.quorum import Quorum, Verdict
 from ipfs_cluster.core.transitions import Event
-from ipfs_cluster.errors import Conflict, PinFailed
+from ipfs_cluster.errors import Conflict, PinFailed, Stopping
 from ipfs_cluster.hub import Hub, Outcome
 from ipfs_cluster.model import WANTS_PIN, PeerId, Pin, PinProgress, Priority
 from ipfs_cluster.ports import RemovePin, Store
@@ -188,16 +188,23 @@ class PinCall:
             ticket.seen[peer] = now
         return ticket.seen.get(peer, now)
 
+    def stopping(self) -> None:
+        """From the hub."""
+        self._changed.set()
+
     async def wait(self) -> None:
         """Return when every argument is held by as many peers as asked for.
 
         Arguments are judged in order, as Kubo works on them in order. Raises PinFailed for the lowest that cannot
-        reach its number, after withdrawing what this request created and has not reached.
+        reach its number, after withdrawing what this request created and has not reached. Raises Stopping when the
+        service is about to stop; the entries stay.
         """
         try:
             for index, cid in enumerate(self._order):
                 quorum = self._tickets[cid].quorum
                 while (verdict := quorum.verdict()) is Verdict.WAITING:
+                    if self._hub.stopped:
+                        raise Stopping
                     self._changed.clear()
                     if cid in self._doubtful:
                         await self._look_again(cid, quorum)

@@ -49,6 +49,10 @@ class RemovalWatch:
     def removed(self, cid: Cid) -> None:
         """From the hub; our own doing."""
 
+    def stopping(self) -> None:
+        """From the hub: the rest of the removals is made after the next start."""
+        self._empty.set()
+
     def _done(self, peer: PeerId, cid: Cid) -> None:
         self._gone.add((peer, cid))
         self._pending.discard((peer, cid))

@@ -80,7 +80,8 @@ class Service:
         return info.agent_version if info is not None and info.agent_version else "kubo"
 
     async def close(self, grace: float) -> None:
-        """Doors first, within `grace` seconds, then the engine."""
+        """Doors first, within `grace` seconds, then the engine. Who waits for nodes is told at once."""
+        self.cluster.end_waiting()
         await self.front.close(grace)
         await self.rest.close()
         await self.telemetry.close()

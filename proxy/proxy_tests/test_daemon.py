@@ -21,19 +21,26 @@ NODE_ID = "12D3KooWQK1wnefoLrcVHbbnf5tLzbopUd3K3bFAoJpA7YJgL5pV"
 ANSWERS: dict[str, object] = {
     "id": {"ID": NODE_ID, "Addresses": [], "AgentVersion": "kubo/0.43.0/stub"},
     "version": {"Version": "0.43.0"},
+    "block/put": {"Key": "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku", "Size": 0},
     "diag/sys": {"diskinfo": {"free_space": 10**12, "total_space": 10**12}},
 }
 
 
 @contextmanager
 def stub_node() -> Iterator[str]:
-    """A daemon that has nothing: its multiaddr."""
+    """A daemon that has nothing and never finds anything: its multiaddr."""
+
+    over = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             command = self.path.removeprefix("/api/v0/").split("?")[0]
-            body = json.dumps(ANSWERS[command]).encode() if command in ANSWERS else b""
-            self.send_response(200)
+            if command == "pin/add":
+                over.wait()
+            status, body = 200, json.dumps(ANSWERS[command]).encode() if command in ANSWERS else b""
+            if command == "pin/ls" and "arg=" in self.path:
+                status, body = 500, b'{"Message": "path is not pinned", "Code": 0, "Type": "error"}'
+            self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -49,6 +56,7 @@ def stub_node() -> Iterator[str]:
         try:
             yield f"/ip4/127.0.0.1/tcp/{server.server_port}"
         finally:
+            over.set()
             server.shutdown()
             thread.join()
 
@@ -169,6 +177,23 @@ def test_from_the_first_line_to_the_last_with_a_reload_between(folder: Path) -> 
             running.signal(signal.SIGTERM)
             assert running.end() == (0, "stopping: running requests may finish\nstopped\n", "")
     assert not {"proxy.sock", "rest.sock"} & {path.name for path in folder.iterdir()}
+
+
+def test_who_waits_for_a_pin_is_told_when_the_service_stops(folder: Path) -> None:
+    absent = "bafkqaaa"
+    with stub_node() as node:
+        configure(folder, node)
+        with daemon(folder, "daemon") as running, socket.socket(socket.AF_UNIX) as client:
+            running.lines_until("ready")
+            client.connect(str(folder / "proxy.sock"))
+            client.sendall(f"POST /api/v0/pin/add?arg={absent}&progress=true HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            assert client.recv(65536).startswith(b"HTTP/1.1 200 OK")
+            running.signal(signal.SIGTERM)
+            rest_of_it = b"".join(iter(lambda: client.recv(65536), b""))
+            assert (
+                b'{"Message":"the service is stopping: the pin is kept, and is made after its next start"' in rest_of_it
+            )
+            assert running.end() == (0, "stopping: running requests may finish\nstopped\n", "")
 
 
 def test_a_log_file_that_cannot_be_opened_changes_nothing(folder: Path) -> None:

@@ -9,8 +9,16 @@ from dataclasses import replace
 import pytest
 
 from cluster_tests.engine.conftest import RECURSIVE, World, cid, until
-from ipfs_cluster import Wait
-from ipfs_cluster.errors import InvalidArgument, NotEnoughPeers, NotPinned, PinFailed, PinModeError, StoreUnavailable
+from ipfs_cluster import Cid, Wait
+from ipfs_cluster.errors import (
+    InvalidArgument,
+    NotEnoughPeers,
+    NotPinned,
+    PinFailed,
+    PinModeError,
+    Stopping,
+    StoreUnavailable,
+)
 from ipfs_cluster.model import NodePin, PeerId, PinMode, PinOptions, TrackerStatus
 from ipfs_cluster.ports import PutPin, RemovePin, Write
 from ipfs_cluster.removal import RemovalWatch
@@ -201,6 +209,50 @@ async def test_a_caller_that_just_leaves_withdraws_nothing(world: World) -> None
     del call
     assert await cluster.views.get(absent) is not None
     await until(lambda: absent in world.nodes[0].pin_calls, "the tracker works on it")
+
+
+async def test_who_waits_when_the_service_stops_is_told_and_what_was_asked_for_stays(world: World) -> None:
+    cluster = await world.start()
+    absent = cid(1000)
+    call = await cluster.pin([(absent, NONE)])
+    waiting = asyncio.ensure_future(call.wait())  # noqa: TID251 - awaited below
+    await until(lambda: absent in world.nodes[0].pin_calls, "the tracker works on it")
+    cluster.end_waiting()
+    with pytest.raises(Stopping, match="the pin is kept"):
+        await waiting
+    assert await cluster.views.get(absent) is not None
+    with pytest.raises(Stopping):
+        await (await cluster.pin([(cid(1001), NONE)])).wait()
+    assert await cluster.views.get(cid(1001)) is not None
+    await (await cluster.pin([(cid(1), NONE)], wait=Wait.ACCEPTED)).wait()
+
+
+async def test_an_update_that_waits_when_the_service_stops_keeps_the_old_pin(world: World) -> None:
+    cluster = await world.start()
+    await (await cluster.pin([(cid(1), NONE)])).wait()
+    call = await cluster.update(cid(1), cid(1000))
+    cluster.end_waiting()
+    with pytest.raises(Stopping):
+        await call.wait()
+    assert await cluster.views.get(cid(1)) is not None
+    assert await cluster.views.get(cid(1000)) is not None
+
+
+async def test_a_removal_is_not_waited_for_when_the_service_stops(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = await world.start()
+    await (await cluster.pin([(cid(1), NONE)])).wait()
+    monkeypatch.setattr(world.nodes[1], "unpin", never)
+    removing = asyncio.ensure_future(cluster.unpin([(cid(1), True)], settle=3600.0))  # noqa: TID251 - awaited below
+    await until(lambda: cluster._hub.watched(cid(1)), "it is waited for")
+    await until(lambda: world.nodes[0].calls["pin/rm"] == 1, "the others let go")
+    cluster.end_waiting()
+    assert (await removing).removed == 1
+
+
+async def never(_cid: Cid, _mode: PinMode) -> None:
+    await asyncio.Event().wait()
 
 
 async def test_a_pin_that_is_held_is_never_pinned_again(world: World) -> None:

@@ -89,6 +89,9 @@ class Flights:
         """From the hub."""
         self.abort(cid)
 
+    def stopping(self) -> None:
+        """From the hub; who waits for room is cancelled."""
+
     def _arrived(self, cid: Cid, peer: PeerId) -> None:
         peers = self._waiting.get(cid)
         if peers is None or peer not in peers:
