@@ -11,7 +11,7 @@ from ipfs_cluster.settings import KEYS, Settings, load
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 FOR_MONITORING = {"alert-rules.yaml", "dashboard.json"}
-EXAMPLES = sorted(path.name for path in CONFIG.iterdir() if path.name not in FOR_MONITORING)
+EXAMPLES = sorted(path.name for path in CONFIG.iterdir() if path.is_file() and path.name not in FOR_MONITORING)
 
 
 def loaded(name: str, folder: Path) -> tuple[Settings, list[str]]:

@@ -57,6 +57,12 @@ def test_the_environment_wins_and_writes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "identity.json"
     assert load_or_create(path, {"CLUSTER_ID": PEER_ID, "CLUSTER_PRIVATEKEY": KEY}).id == PEER_ID
     assert not path.exists()
+    key = tmp_path / "key"
+    key.write_text(KEY + "\n")
+    assert load_or_create(path, {"CLUSTER_ID": PEER_ID, "CLUSTER_PRIVATEKEY_FILE": str(key)}).id == PEER_ID
+    assert not path.exists()
+    with pytest.raises(IdentityError, match=r"CLUSTER_PRIVATEKEY_FILE: .*No such file"):
+        load_or_create(path, {"CLUSTER_ID": PEER_ID, "CLUSTER_PRIVATEKEY_FILE": str(tmp_path / "no")})
 
 
 def test_the_key_is_never_shown() -> None:

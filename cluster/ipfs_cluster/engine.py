@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 
@@ -56,8 +56,18 @@ class EngineSettings:
 class Cluster:
     """The engine of one service: local peers, one store. `start`, the verbs, `close`."""
 
-    def __init__(self, specs: Sequence[PeerSpec], store: Store, clock: Clock, settings: EngineSettings) -> None:
-        """specs: at least one, exactly one of them home."""
+    def __init__(
+        self,
+        specs: Sequence[PeerSpec],
+        store: Store,
+        clock: Clock,
+        settings: EngineSettings,
+        claim: Callable[[str], str] = lambda _node: "",
+    ) -> None:
+        """specs: at least one, exactly one of them home. claim: takes a daemon by its ID for this service; why that
+        cannot be, or nothing.
+        """
+        self._claim = claim
         self._store = store
         self._clock = clock
         self._settings = settings
@@ -182,7 +192,8 @@ class Cluster:
                 # The proxy forwards to this node whatever happens, so the other peer has to go.
                 if other.up:
                     other.monitor.suspect(reason)
-        return ""
+        # What answers with its node's ID but stands for a cluster is not that node.
+        return "" if self.peers_by_id[peer].node.cluster else self._claim(info.id)
 
     async def _mesh_forever(self) -> None:
         while True:

@@ -62,13 +62,14 @@ def decode(peer_id: str, private_key: str) -> Identity:
 
 
 def load_or_create(path: Path, environ: Mapping[str, str] | None = None) -> Identity:
-    """The identity in a file, made on first use (mode 0600). CLUSTER_ID and CLUSTER_PRIVATEKEY win.
+    """The identity in a file, made on first use (mode 0600). CLUSTER_ID and CLUSTER_PRIVATEKEY, or the file that
+    CLUSTER_PRIVATEKEY_FILE names, win.
 
     Raises IdentityError.
     """
     environ = environ or {}
-    if "CLUSTER_ID" in environ and "CLUSTER_PRIVATEKEY" in environ:
-        return decode(environ["CLUSTER_ID"], environ["CLUSTER_PRIVATEKEY"])
+    if "CLUSTER_ID" in environ and (key := _environment_key(environ)) is not None:
+        return decode(environ["CLUSTER_ID"], key)
     if not path.exists():
         identity = create()
         _write(path, identity)
@@ -80,6 +81,17 @@ def load_or_create(path: Path, environ: Mapping[str, str] | None = None) -> Iden
         raise IdentityError(f"{path}: not an identity file: {error}") from None
     except IdentityError as error:
         raise IdentityError(f"{path}: {error}") from None
+
+
+def _environment_key(environ: Mapping[str, str]) -> str | None:
+    if (key := environ.get("CLUSTER_PRIVATEKEY")) is not None:
+        return key
+    if (file := environ.get("CLUSTER_PRIVATEKEY_FILE")) is None:
+        return None
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise IdentityError(f"CLUSTER_PRIVATEKEY_FILE: {file}: {error.strerror}") from None
 
 
 def _write(path: Path, identity: Identity) -> None:

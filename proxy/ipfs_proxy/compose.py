@@ -34,6 +34,7 @@ from ipfs_cluster.upkeep import MoveSettings, PresenceSettings, RepairSettings, 
 from ipfs_proxy.front.server import Limits, Listen, Server
 from ipfs_proxy.front.upstream import Upstream
 from ipfs_proxy.meters import FRONT
+from ipfs_proxy.nodeclaim import NodeClaims
 from ipfs_proxy.rpc.add import add_command
 from ipfs_proxy.rpc.dag import adding_commands
 from ipfs_proxy.rpc.pin import pin_commands
@@ -54,6 +55,7 @@ class Service:
     front: Server
     rest: RestServer
     telemetry: Telemetry
+    claims: NodeClaims
 
     async def start(self) -> None:
         """Engine first: a door never answers before the store is open. Raises OSError, StoreUnusable."""
@@ -86,6 +88,7 @@ class Service:
         await self.rest.close()
         await self.telemetry.close()
         await self.cluster.close()
+        self.claims.release()
 
 
 def compose(folder: Path, settings: Settings, environ: Mapping[str, str], version: str) -> Service:
@@ -94,7 +97,8 @@ def compose(folder: Path, settings: Settings, environ: Mapping[str, str], versio
     peers = identities(folder, settings, environ)
     specs = [_peer(record.id, node, peers[0].id, settings) for record, node in zip(peers, settings.nodes, strict=True)]
     store = SqliteStore(folder / STORE_FILE, clock)
-    cluster = Cluster(specs, store, clock, _engine(folder, settings))
+    claims = NodeClaims()
+    cluster = Cluster(specs, store, clock, _engine(folder, settings), claims.claim)
 
     def server_header() -> str:
         return front.server_header
@@ -118,7 +122,7 @@ def compose(folder: Path, settings: Settings, environ: Mapping[str, str], versio
     rest = app(cluster, version, rest_settings.rules)
     telemetry = telemetry_of(front, cluster, store, clock)
     add_metrics(rest, telemetry)
-    return Service(folder, settings, cluster, front, RestServer(rest, rest_settings), telemetry)
+    return Service(folder, settings, cluster, front, RestServer(rest, rest_settings), telemetry, claims)
 
 
 def _limits(settings: Settings) -> Limits:

@@ -266,6 +266,22 @@ def test_json_on_request(folder: Path) -> None:
     assert all(json.loads(line)["logger"] for line in err.splitlines())
 
 
+def test_a_node_belongs_to_one_service_and_is_free_when_that_is_killed(folder: Path) -> None:
+    other = folder.parent / "other"
+    with stub_node() as node:
+        configure(folder, node)
+        configure(other, node)
+        with daemon(folder, "daemon") as first:
+            first.lines_until("ready")
+            served = f"node {NODE_ID} is already served by process {first.process.pid};"
+            with daemon(other, "daemon") as second:
+                assert served in " ".join(second.lines_until("ready"))
+            first.signal(signal.SIGKILL)
+            first.process.wait(30)
+        with daemon(other, "daemon") as again:
+            assert f"node {NODE_ID} (kubo" in " ".join(again.lines_until("ready"))
+
+
 def test_one_process_per_folder_and_one_per_socket(folder: Path) -> None:
     configure(folder, "/unix/nowhere")
     other = folder.parent / "other"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import cluster_tests
 from ipfs_cluster import SystemClock, statefile
 from ipfs_cluster.datafolder import FolderLock
 from ipfs_cluster.identity import load_or_create
@@ -74,6 +75,32 @@ def test_a_pinset_goes_out_and_in(ready: Path, tmp_path: Path, capfdbinary: pyte
     assert capfdbinary.readouterr().out == f"exported 3 pins: {target}\n".encode()
     assert target.read_bytes() == content
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "out", "state"]
+
+
+UPSTREAM = Path(cluster_tests.__file__).parent / "upstream"
+
+
+def test_what_ipfs_cluster_exported_goes_in_and_comes_out_byte_for_byte(ready: Path, tmp_path: Path) -> None:
+    exported = UPSTREAM / "export.jsonl"
+    (ready / "identity.json").write_bytes((UPSTREAM / "identity.json").read_bytes())
+    assert run(ready, "state", "import", str(exported)) == 0
+    assert run(ready, "state", "export", "-f", str(tmp_path / "out")) == 0
+    assert sorted((tmp_path / "out").read_bytes().splitlines()) == sorted(exported.read_bytes().splitlines())
+
+
+def test_allocations_of_several_old_peers_stay_when_their_identities_come_along(
+    ready: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nodes = ", ".join(f"{{name: {name}, node_multiaddress: /unix/{name}}}" for name in ("one", "two"))
+    (ready / "service.yaml").write_text(f"ipfs_connector: {{nodes: [{nodes}]}}\n")
+    (ready / "identities").mkdir()
+    old = tmp_path / "identity.json"
+    second = load_or_create(old).id
+    (ready / "identities" / "two.json").write_bytes(old.read_bytes())
+    file = tmp_path / "state"
+    file.write_bytes(lines(pin(1, home(ready)), pin(2, second)))
+    assert run(ready, "state", "import", str(file)) == 0
+    assert capsys.readouterr().out == "imported 2 pins\n", "no peer is unknown"
 
 
 def test_export_beside_a_running_service(ready: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
