@@ -209,7 +209,8 @@ class BodyReader:
             ((name, value),) = parse_fields([line[:-2]])
             if name.lower() in _FRAMING:
                 raise ProtocolError("framing in a trailer")
-            self.trailers = {**self.trailers, name.lower(): value.encode("latin-1").decode("utf-8", "replace")}
+            if value or name.lower() not in self.trailers:  # an empty X-Stream-Error beside a real one says nothing
+                self.trailers = {**self.trailers, name.lower(): value.encode("latin-1").decode("utf-8", "replace")}
 
 
 _SIZE, _DATA, _END, _TRAILER = range(4)

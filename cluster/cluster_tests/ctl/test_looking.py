@@ -233,7 +233,7 @@ def test_the_first_host_that_answers_is_asked(api: responses.RequestsMock, capsy
     ("body", "error"),
     [
         (requests.ConnectionError("refused"), NOBODY),
-        (requests.ReadTimeout("too slow"), "error reading the answer: too slow\n"),
+        (requests.ReadTimeout("too slow"), "error reading the answer: no answer in time\n"),
         ("no json\n", "error reading the answer: Expecting value: line 1 column 1 (char 0)\n"),
     ],
 )

@@ -91,7 +91,7 @@ def test_pin_add_sends_its_options_and_shows_the_status(
     assert asked(api) == [
         f"POST /pins/ipfs/{CID}?name=a+b&replication-min=1&replication-max=2&user-allocations=A%2CB&expire-in=72h"
         "&meta-k=v%3Dw&mode=direct&origins=%2Fip4%2F1.2.3.4%2Ftcp%2F1%2Fp2p%2FX",
-        f"GET /pins/{CID}?local=false",
+        f"GET /pins/{CID}",
     ]
     assert pauses.slept == [1]
     assert capsys.readouterr().out.startswith(f"{CID} | it:\n    > n0                   : PINNED | ")

@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from ipfs_cluster.client import calls
+from ipfs_cluster.client.duplex import Upload
+from ipfs_cluster.client.multipart import PIECE, Content, Multipart
 from ipfs_cluster.ctl import output
 from ipfs_cluster.ctl.context import Answers, Arguments, Context, seconds
 from ipfs_cluster.ctl.errors import LocalError
-from ipfs_cluster.ctl.multipart import PIECE, Multipart
 from ipfs_cluster.ctl.pinning import copies, options, wait
-from ipfs_cluster.ctl.transport import Upload
+from ipfs_cluster.model import TrackerStatus
 
 ONE_CAR = "only a single CAR file can be added and wrap-with-directory is not supported"
 NO_SHARDS = "sharding is not supported by this version: without --shard, a file is on each of its nodes as a whole"
@@ -42,7 +44,9 @@ def add(arguments: Arguments, context: Context) -> Answers:
     elif arguments.quieter:
         yield last, output.added(last, quiet=True)
     if arguments.wait:
-        wait(context, last["cid"], "pinned", copies(context, last["cid"], arguments.replication_min), longest)
+        wait(
+            context, last["cid"], TrackerStatus.PINNED, copies(context, last["cid"], arguments.replication_min), longest
+        )
 
 
 def _params(arguments: Arguments) -> dict[str, str]:
@@ -77,18 +81,12 @@ def _params(arguments: Arguments) -> dict[str, str]:
 
 
 def _added(arguments: Arguments, context: Context, params: dict[str, str]) -> Iterator[dict[str, Any]]:
-    parts = Multipart(
-        arguments.path,
-        recursive=arguments.recursive,
-        hidden=arguments.hidden,
-        nocopy=arguments.nocopy,
-        stdin=_standard_input,
-    )
-    body: Iterable[bytes] = parts
+    sources = [Content("", _standard_input()) if path == "-" else path for path in arguments.path]
+    body = Multipart(sources, recursive=arguments.recursive, hidden=arguments.hidden, nocopy=arguments.nocopy)
+    chunks: Iterable[bytes] = body
     if sys.stderr.isatty() and not context.json and not arguments.quieter:
-        body = progress(parts, parts.size(), context.note, time.monotonic)
-    headers = {"Content-Type": f"multipart/form-data; boundary={parts.boundary}"}
-    for value in context.api.ask("POST", "/add", params, upload=Upload(body), headers=headers):
+        chunks = progress(body, body.size(), context.note, time.monotonic)
+    for value in context.api.values(calls.add(params), Upload(chunks), body):
         yield from (item for item in (value if isinstance(value, list) else [value]) if item["cid"])
 
 

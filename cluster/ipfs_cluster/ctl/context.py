@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ipfs_cluster.ctl.api import Api
+from ipfs_cluster.client.calls import joined
+from ipfs_cluster.client.over_requests import RequestsTransport
 from ipfs_cluster.ctl.errors import LocalError
 from ipfs_cluster.settings.values import duration
 
@@ -22,7 +23,7 @@ Arguments = argparse.Namespace
 class Context:
     """The API and the time. now: seconds that only grow; sleep: of seconds."""
 
-    api: Api
+    api: RequestsTransport
     json: bool = False
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -55,4 +56,4 @@ def pairs(texts: list[str]) -> dict[str, str]:
 
 def listed(text: str) -> str:
     """A comma-separated list without blanks."""
-    return ",".join(part.strip() for part in text.split(",") if part.strip())
+    return joined(text.split(","))

@@ -1,14 +1,6 @@
-"""What can go wrong in ipfs-cluster-ctl, by exit status."""
+"""What can go wrong in ipfs-cluster-ctl beside the client's errors."""
 
 from __future__ import annotations
-
-
-class ApiError(Exception):
-    """The API answered with an error: exit status 2."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class LocalError(Exception):

@@ -6,18 +6,21 @@ traceback.
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
-
-import requests
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from ipfs_cluster.addresses import AddressError
+from ipfs_cluster.client.access import Access
+from ipfs_cluster.client.errors import ApiError, ClientError, SourceError, TimedOut, Unreachable, Untrusted
+from ipfs_cluster.client.over_requests import RequestsTransport
 from ipfs_cluster.ctl.adding import add
-from ipfs_cluster.ctl.api import Access, Api, dumps, hosts
 from ipfs_cluster.ctl.commands import watch
 from ipfs_cluster.ctl.context import Arguments, Context
-from ipfs_cluster.ctl.errors import ApiError, LocalError
+from ipfs_cluster.ctl.errors import LocalError
 from ipfs_cluster.ctl.parser import environment_credentials, parser
 
 
@@ -25,7 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command's entry point; the exit status."""
     arguments = parser().parse_args(argv)
     try:
-        return _reported(arguments, lambda: _run(arguments))
+        with _told_requests(arguments.debug):
+            return _reported(arguments, lambda: _run(arguments))
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
     except BrokenPipeError:  # whoever read the output has enough; what is still buffered has nowhere to go
@@ -34,12 +38,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Arguments) -> None:
-    context = Context(Api(_access(arguments)), json=arguments.enc == "json")
+    context = Context(RequestsTransport(_access(arguments)), json=arguments.enc == "json")
     for value, text in arguments.act(arguments, context):
-        shown = dumps(value) if context.json else text
+        shown = _dumps(value) if context.json else text
         if shown:
             print(shown, flush=arguments.act in (add, watch))  # noqa: T201 - the command's output
     sys.stdout.flush()
+
+
+@contextmanager
+def _told_requests(on: bool) -> Iterator[None]:
+    """The client's log on stderr."""
+    log, handler = logging.getLogger("ipfs_cluster.client"), logging.StreamHandler()
+    if not on:
+        yield
+        return
+    handler.setFormatter(logging.Formatter("debug: %(message)s"))
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+        log.removeHandler(handler)
 
 
 def _access(arguments: Arguments) -> Access:
@@ -52,12 +74,14 @@ def _access(arguments: Arguments) -> Access:
     if arguments.secret:
         sys.stderr.write("--secret is of no use here: the API is not reached over libp2p\n")
     return Access(
-        hosts(arguments.host),
+        tuple(host.strip() for host in arguments.host.split(",") if host.strip()),
         timeout=arguments.timeout or None,
+        connect_timeout=arguments.timeout or None,
         tls=tls,
         verify=not arguments.no_check_certificate,
+        ca=os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE") or "",
         credentials=(user, password) if user else None,
-        debug=arguments.debug,
+        retries=0,
     )
 
 
@@ -68,11 +92,11 @@ def _reported(arguments: Arguments, run: Callable[[], None]) -> int:
     except ApiError as error:
         value = {"code": error.code, "message": str(error)}
         text = f"An error occurred:\n  Code: {error.code}\n  Message: {error}"
-        print(dumps(value) if arguments.enc == "json" else text, flush=True)  # noqa: T201
+        print(_dumps(value) if arguments.enc == "json" else text, flush=True)  # noqa: T201
         return 2
     except BrokenPipeError:
         raise
-    except (LocalError, AddressError, requests.RequestException, OSError, ValueError) as error:
+    except (LocalError, AddressError, ClientError, OSError, ValueError) as error:
         sys.stderr.write(f"{_line(arguments, error)}\n")
         return 1
     return 0
@@ -84,25 +108,21 @@ def _line(arguments: Arguments, error: Exception) -> str:
             return str(error)
         case AddressError():
             return f"error reading --host: {error}"
-        case requests.exceptions.SSLError():
-            return f"error contacting the cluster at {arguments.host}: TLS: {_reason(error)}"
-        case requests.ConnectTimeout():
-            return f"error contacting the cluster at {arguments.host}: no answer in time"
-        case requests.exceptions.ChunkedEncodingError():
-            return "error reading the answer: the connection was closed before its end"
-        case requests.ConnectionError():
+        case SourceError():
+            return str(LocalError(error.doing, str(error)))
+        case Untrusted() | TimedOut(sent=False):
+            return f"error contacting the cluster at {arguments.host}: {error}"
+        case Unreachable():
             return f"error contacting the cluster at {arguments.host}: is ipfs-cluster-service running?"
-        case OSError() if not isinstance(error, requests.RequestException):
+        case OSError() if not isinstance(error, ClientError):
             return f"error: {error.filename or 'file'}: {error.strerror or error}"
         case _:
             return f"error reading the answer: {error}"
 
 
-def _reason(error: Exception) -> str:
-    """What the innermost of nested errors says."""
-    inner = error.args[0] if error.args else error
-    reason = getattr(inner, "reason", inner)
-    return str(reason).splitlines()[0] if str(reason) else "refused"
+def _dumps(value: object) -> str:
+    """As ipfs-cluster-ctl prints JSON."""
+    return json.dumps(value, indent=4, ensure_ascii=False)
 
 
 if __name__ == "__main__":

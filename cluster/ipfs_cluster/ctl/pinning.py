@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
+from ipfs_cluster.client import calls
+from ipfs_cluster.client.calls import Call
+from ipfs_cluster.client.errors import ApiError, WaitFailed
+from ipfs_cluster.client.models import Pin
+from ipfs_cluster.client.waiting import PAUSE, look, too_late
 from ipfs_cluster.ctl import output
 from ipfs_cluster.ctl.context import Answers, Arguments, Context, listed, pairs, seconds
-from ipfs_cluster.ctl.errors import ApiError, LocalError
-
-PAUSE = 1.0
-"""Seconds between looks at a status, and before the first: most pins are there by then."""
-ERRORS = ("cluster_error", "pin_error", "unpin_error")
+from ipfs_cluster.ctl.errors import LocalError
+from ipfs_cluster.model import TrackerStatus
 
 
 def add(arguments: Arguments, context: Context) -> Answers:
@@ -20,18 +21,18 @@ def add(arguments: Arguments, context: Context) -> Answers:
     params = {**options(arguments), "mode": arguments.mode, "origins": listed(arguments.origins)}
     if both:
         params |= {"replication-min": str(both), "replication-max": str(both)}
-    return _changed("POST", arguments.cid, params, "pinned", arguments, context)
+    return _changed(calls.pin_path(arguments.cid, params), TrackerStatus.PINNED, arguments, context)
 
 
 def remove(arguments: Arguments, context: Context) -> Answers:
     """Unpin; the status afterwards."""
-    return _changed("DELETE", arguments.cid, {}, "unpinned", arguments, context)
+    return _changed(calls.unpin_path(arguments.cid), TrackerStatus.UNPINNED, arguments, context)
 
 
 def update(arguments: Arguments, context: Context) -> Answers:
     """Pin from an existing pin; the status afterwards."""
     params = {"pin-update": arguments.old, "name": arguments.name, "expire-in": _expiry(arguments)}
-    return _changed("POST", arguments.cid, params, "pinned", arguments, context)
+    return _changed(calls.pin_path(arguments.cid, params), TrackerStatus.PINNED, arguments, context)
 
 
 def options(arguments: Arguments) -> dict[str, str]:
@@ -51,59 +52,53 @@ def _expiry(arguments: Arguments) -> str:
     return str(arguments.expire_in)
 
 
-def _changed(
-    method: str, what: str, params: dict[str, str], target: str, arguments: Arguments, context: Context
-) -> Answers:
+def _changed(call: Call[Pin], target: TrackerStatus, arguments: Arguments, context: Context) -> Answers:
     longest = seconds(arguments.wait_timeout, "wait-timeout")
-    pin = context.api.one(method, _path(what), params)
+    pin = _first(context, call)
     status = None
     if arguments.wait:
-        enough = arguments.wait_limit or (pin["replication_factor_min"] if target == "pinned" else 0)
+        enough = arguments.wait_limit or (pin["replication_factor_min"] if target is TrackerStatus.PINNED else 0)
         status = wait(context, pin["cid"], target, enough, longest)
     if arguments.no_status:
         yield pin, output.pin(pin)
         return
     if status is None:
         context.sleep(PAUSE)
-        status = context.api.one("GET", f"/pins/{pin['cid']}", {"local": "false"})
+        status = _first(context, calls.status_of(pin["cid"]))
     yield status, output.status(status)
 
 
-def _path(what: str) -> str:
-    """The route of a CID or path."""
-    rooted = what if what.startswith(("/ipfs/", "/ipns/", "/ipld/")) else f"/ipfs/{what.lstrip('/')}"
-    return f"/pins{quote(rooted)}"
+def _first(context: Context, call: Call[Any]) -> Any:
+    """The JSON value of an answer, checked to be what it must."""
+    (value, *_) = [*context.api.values(call), None]
+    call.result(value)
+    return value
 
 
-def wait(context: Context, cid: str, target: str, enough: int, longest: float) -> Any:
+def wait(context: Context, cid: str, target: TrackerStatus, enough: int, longest: float) -> Any:
     """The status of a CID as soon as it is the target on enough peers (on all, if 0 or less) that are not remote.
     longest: seconds, 0 for no limit. Raises LocalError when the time is over or a peer fails.
     """
-    begin = context.now()
-    while True:
-        status = context.api.one("GET", f"/pins/{cid}", {"local": "false"})
-        infos = [info for info in status["peer_map"].values() if info["status"] != "remote"]
-        for info in infos:
-            if info["status"] in ERRORS:
-                context.note("")
-                raise LocalError("waiting for pin status", f"{info['peername']}: {info['status']}: {info['error']}")
-        reached = sum(info["status"] == target for info in infos)
-        wanted = min(enough, len(infos)) if enough > 0 else len(infos)
-        if reached >= wanted and (infos or target == "unpinned"):
-            context.note("")
-            return status
-        if longest and context.now() - begin >= longest:
-            context.note("")
-            raise LocalError(
-                "waiting for pin status", f"{target} on {reached} of {wanted} peers when the time was over"
-            )
-        context.note(f"{cid}: {target} on {reached} of {wanted} peers")
-        context.sleep(PAUSE)
+    begin, call = context.now(), calls.status_of(cid)
+    try:
+        while True:
+            value = _first(context, call)
+            seen = look(call.result(value), target, enough)
+            if seen.done:
+                return value
+            if longest and context.now() - begin >= longest:
+                raise LocalError("waiting for pin status", too_late(seen, target))
+            context.note(f"{cid}: {target} on {seen.reached} of {seen.wanted} peers")
+            context.sleep(PAUSE)
+    except WaitFailed as error:
+        raise LocalError("waiting for pin status", str(error)) from None
+    finally:
+        context.note("")
 
 
 def copies(context: Context, cid: str, otherwise: int) -> int:
     """How many a pin must have; otherwise: without an entry."""
     try:
-        return int(context.api.one("GET", f"/allocations/{cid}")["replication_factor_min"])
+        return context.api.one(calls.allocation(cid)).replication_min
     except ApiError:
         return otherwise
