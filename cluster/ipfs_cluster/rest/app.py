@@ -20,6 +20,7 @@ from ipfs_cluster.rest.adding import add
 from ipfs_cluster.rest.answers import BadRequest, answer, cid_of, errors, parsed, stream
 from ipfs_cluster.rest.http import HttpRules, add_http
 from ipfs_cluster.rest.keys import CLUSTER, VERSION
+from ipfs_cluster.rest.openapi import openapi
 from ipfs_cluster.rest.statuses import shown, status_of
 from ipfs_cluster.rest.watch import add_watchers, watch
 
@@ -41,6 +42,7 @@ def app(cluster: Cluster, version: str, rules: HttpRules = HttpRules()) -> web.A
         [
             web.get("/id", _id),
             web.get("/version", _version),
+            web.get("/openapi.json", openapi),
             web.get("/peers", _peers),
             web.get("/allocations", _allocations),
             web.get("/allocations/{cid}", _allocation),
