@@ -98,13 +98,22 @@ def named(name: str) -> HashFunction:
 
     Raises InvalidArgument with Kubo's text for a name that is none or whose hash is not accepted for blocks.
     """
-    folded = name.lower()
+    folded = recognised(name)
     found = _by_name().get(folded)
     if found is not None:
         return found
     if folded in _INSECURE:
         raise InvalidArgument("potentially insecure hash functions not allowed")
-    raise InvalidArgument(f'unrecognized hash function: "{name}"')
+    code = _UNREGISTERED[folded]
+    raise InvalidArgument(f"unknown multihash code {code} (0x{code:x}): no such hash registered")
+
+
+def recognised(name: str) -> str:
+    """The name in lower case. Raises InvalidArgument for one that the daemon has never heard of."""
+    folded = name.lower()
+    if folded not in _by_name() and folded not in _INSECURE and folded not in _UNREGISTERED:
+        raise InvalidArgument(f'unrecognized hash function: "{folded}"')
+    return folded
 
 
 def coded(code: int) -> HashFunction | None:
@@ -135,17 +144,18 @@ def fault(multihash: bytes, parts: Iterable[Part]) -> str | None:
     return None
 
 
-def _blake2(kind: Callable[..., Hasher], size: int) -> Callable[[], Hasher]:
-    return partial(kind, digest_size=size)
-
-
-# Names of go-multihash that exist but are not on Kubo's allow-list.
+# What the daemon knows by name and refuses: what is not on its allow-list, and what it has no code for.
 _INSECURE = frozenset(
-    ["md5", "murmur3-x64-64", "shake-128", "sha2-224", "sha2-384", "sha2-512-224", "sha2-512-256", "x11"]
-    + ["sha2-256-trunc254-padded", "poseidon-bls12_381-a2-fc1"]
-    + [f"blake2b-{bits}" for bits in range(8, 160, 8)]
-    + [f"blake2s-{bits}" for bits in range(8, 160, 8)]
+    ["md5", "murmur3-x64-64", "shake-128", *(f"blake2b-{bits}" for bits in range(8, 160, 8))],
 )
+_UNREGISTERED = {
+    "keccak-224": 0x1A,
+    "keccak-384": 0x1C,
+    "sha2-256-trunc254-padded": 0x1012,
+    "x11": 0x1100,
+    "poseidon-bls12_381-a2-fc1": 0xB401,
+    **{f"blake2s-{8 * size}": 0xB240 + size for size in range(1, 32)},
+}
 
 
 @cache
@@ -160,15 +170,15 @@ def _by_name() -> dict[str, HashFunction]:
         ("sha3-256", 0x16, 32, hashlib.sha3_256),
         ("sha3-224", 0x17, 28, hashlib.sha3_224),
         ("shake-256", 0x19, 64, _Shake256),
-        ("keccak-224", 0x1A, 28, partial(Keccak, 28)),
         ("keccak-256", 0x1B, 32, partial(Keccak, 32)),
-        ("keccak-384", 0x1C, 48, partial(Keccak, 48)),
         ("keccak-512", 0x1D, 64, partial(Keccak, 64)),
         ("blake3", 0x1E, 32, blake3.blake3),
         ("dbl-sha2-256", 0x56, 32, _Double),
     ]
-    rows += [(f"blake2b-{n * 8}", 0xB200 + n, n, _blake2(hashlib.blake2b, n)) for n in range(20, 65)]
-    rows += [(f"blake2s-{n * 8}", 0xB240 + n, n, _blake2(hashlib.blake2s, n)) for n in range(20, 33)]
+    rows += [
+        (f"blake2b-{n * 8}", 0xB200 + n, n, partial(hashlib.blake2b, digest_size=n)) for n in range(MIN_DIGEST, 65)
+    ]
+    rows.append(("blake2s-256", 0xB260, 32, hashlib.blake2s))
     table = {name: HashFunction(name, code, size, new) for name, code, size, new in rows}
     table["sha3"] = table["sha3-512"]
     return table

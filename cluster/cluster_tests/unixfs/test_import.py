@@ -146,6 +146,13 @@ def test_a_directory_that_never_shards_is_refused_when_it_is_too_large() -> None
             directory.add(b"%0100d" % number, node)
 
 
+def test_a_directory_that_never_shards_keeps_to_its_number_of_links() -> None:
+    directory = DirectoryImport(resolve(Asked(hamt_threshold=0, max_directory_links=3)))
+    with pytest.raises(InvalidArgument, match=r"^BasicDirectory: cannot add child: maxLinks reached$"):
+        for name, node in _entries(4):
+            directory.add(name, node)
+
+
 @pytest.mark.parametrize(("empty_dirs", "names"), [(True, [b"x/a", b"x/a/b", b"x"]), (False, [b"x/a", b"x"])])
 def test_empty_directories(empty_dirs: bool, names: list[bytes]) -> None:
     out = imported(tree({"a/b": {}}), resolve(Asked(empty_dirs=empty_dirs)))
@@ -191,13 +198,15 @@ def test_time_before_1970_takes_ten_bytes() -> None:
         (Asked(cid_version=2), "unknown CID version: 2"),
         (Asked(hash_function="sha9"), 'unrecognized hash function: "sha9"'),
         (Asked(hash_function="md5"), "potentially insecure hash functions not allowed"),
+        (Asked(hash_function="Keccak-384"), "unknown multihash code 28 (0x1c): no such hash registered"),
+        (Asked(mtime=1, mtime_nanos=1_000_000_000), "mtime nanoseconds must be in range [1, 999999999]"),
         (
             Asked(raw_leaves=True, mode=0o600),
             "raw-leaves can't be used with UnixFS metadata like mode or modification time",
         ),
         (Asked(mtime_nanos=5), 'option "mtime-nsecs" requires "mtime" to be provided as well'),
         (Asked(inline=True, inline_limit=200), "inline-limit 200 exceeds maximum allowed size of 128 bytes"),
-        (Asked(hamt_fanout=100), "HAMT fanout must be a power of 2 between 8 and 1024, not 100"),
+        (Asked(hamt_fanout=100), "HAMT fanout must be a power of 2, between 8 and 1024 (got 100)"),
         (Asked(max_links=1), "a node of a file needs at least 2 links, not 1"),
     ],
 )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from ipfs_cluster.errors import InvalidArgument
 from ipfs_cluster.unixfs.buzhash import Buzhash
 from ipfs_cluster.unixfs.cutting import Chunker, FixedSize
-from ipfs_cluster.unixfs.rabin import Rabin
+from ipfs_cluster.unixfs.rabin import WINDOW, Rabin
 
 LIMIT = (2 << 20) - 256
 """Bytes of the largest chunk."""
@@ -25,8 +25,8 @@ def parse(text: str) -> Callable[[], Chunker]:
     name, dash, rest = text.partition("-")
     if text in ("", "default"):
         return lambda: FixedSize(DEFAULT)
-    if name == "size" and dash:
-        size = _size(rest)
+    if name == "size":
+        size = _size(dash, rest)
         return lambda: FixedSize(size)
     if name == "rabin":
         low, average, high = _rabin(rest.split("-") if dash else [])
@@ -36,8 +36,8 @@ def parse(text: str) -> Callable[[], Chunker]:
     raise InvalidArgument(f"unrecognized chunker option: {text}")
 
 
-def _size(text: str) -> int:
-    if "-" in text:
+def _size(dash: str, text: str) -> int:
+    if not dash or "-" in text:
         raise InvalidArgument("incorrect chunker string format (expected size-{size})")
     size = _number(text)
     if size <= 0:
@@ -59,12 +59,15 @@ def _rabin(parts: list[str]) -> tuple[int, int, int]:
     average = _number(parts[0]) if parts else DEFAULT
     (single,) = struct.unpack("f", struct.pack("f", average))
     _limited(int(single * 1.5))
+    if average // 3 < WINDOW:
+        # The daemon makes one chunk of the whole file: a number without a sign goes below zero there.
+        raise InvalidArgument(f"rabin with an average of less than {3 * WINDOW} bytes is not supported")
     return average // 3, average, average + average // 2
 
 
 def _rabin_three(parts: list[str]) -> tuple[int, int, int]:
     low = _labelled(parts[0], "min", "first")
-    if low < 16:
+    if low < WINDOW:
         raise InvalidArgument("rabin min must be greater than 16")
     average = _labelled(parts[1], "avg", "second")
     high = _labelled(parts[2], "max", "final")

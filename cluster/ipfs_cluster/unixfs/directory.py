@@ -63,6 +63,8 @@ class DirectoryImport:
             for held in self._links.values():
                 self._runs.add(Entry(key_of(held.name), *held))
             self._links.clear()
+        elif 0 < self._options.max_directory_links < len(self._links):
+            raise InvalidArgument("BasicDirectory: cannot add child: maxLinks reached")
         elif self._block_size > MAX_BLOCK and not self._options.max_directory_links:
             raise InvalidArgument(f"a directory of more than {MAX_BLOCK} bytes that is not to be sharded")
 

@@ -57,7 +57,7 @@ class Mtime(NamedTuple):
 
 
 class Metadata(NamedTuple):
-    """UnixFS 1.5: permission bits (0 to 0o7777, 0 is unset) and the time of modification."""
+    """UnixFS 1.5: permission bits (0 is unset) and the time of modification."""
 
     mode: int = 0
     mtime: Mtime | None = None

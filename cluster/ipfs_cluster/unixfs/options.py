@@ -87,14 +87,17 @@ class Asked:
 
 
 def resolve(asked: Asked) -> ImportOptions:
-    """Settle the options. Raises InvalidArgument with Kubo's text."""
-    function = multihash.named(asked.hash_function or "sha2-256")
-    version = _version(asked, function)
+    """Settle the options. Raises InvalidArgument with Kubo's text, and for the fault that Kubo would name first."""
+    _check_raw_leaves(asked)
+    metadata = _metadata(asked)
+    name = multihash.recognised(asked.hash_function or "sha2-256")
+    version = _version(asked, name)
+    function = multihash.named(name)
     if asked.inline and asked.inline_limit > MAX_INLINE:
         raise InvalidArgument(f"inline-limit {asked.inline_limit} exceeds maximum allowed size of {MAX_INLINE} bytes")
     fanout = 256 if asked.hamt_fanout is None else asked.hamt_fanout
     if not 8 <= fanout <= 1024 or fanout & (fanout - 1):
-        raise InvalidArgument(f"HAMT fanout must be a power of 2 between 8 and 1024, not {fanout}")
+        raise InvalidArgument(f"HAMT fanout must be a power of 2, between 8 and 1024 (got {fanout})")
     max_links = MAX_LINKS if asked.max_links is None else asked.max_links
     if max_links < 2:
         raise InvalidArgument(f"a node of a file needs at least 2 links, not {max_links}")
@@ -106,11 +109,11 @@ def resolve(asked: Asked) -> ImportOptions:
         layout=Layout.TRICKLE if asked.trickle else Layout.BALANCED,
         max_links=max_links,
         inline_limit=asked.inline_limit if asked.inline else None,
-        max_directory_links=asked.max_directory_links or 0,
+        max_directory_links=max(0, asked.max_directory_links or 0),
         hamt_fanout=fanout,
         hamt_threshold=256 << 10 if asked.hamt_threshold is None else asked.hamt_threshold,
         estimation=asked.estimation or Estimation.LINKS,
-        metadata=_metadata(asked),
+        metadata=metadata,
         preserve_mode=asked.preserve_mode,
         preserve_mtime=asked.preserve_mtime,
         wrap=asked.wrap,
@@ -118,22 +121,30 @@ def resolve(asked: Asked) -> ImportOptions:
     )
 
 
-def _version(asked: Asked, function: multihash.HashFunction) -> int:
-    if function.code != multihash.SHA2_256:
-        if asked.cid_version == 0:
+def _version(asked: Asked, name: str) -> int:
+    version = asked.cid_version
+    if version is not None and version < 0:
+        version = None
+    if name != "sha2-256":
+        if version == 0:
             raise InvalidArgument("CIDv0 only supports sha2-256")
-        version = 1 if asked.cid_version is None else asked.cid_version
-    else:
-        version = asked.cid_version or 0
-    if version not in (0, 1):
+        version = 1 if version is None else version
+    if version not in (None, 0, 1):
         raise InvalidArgument(f"unknown CID version: {version}")
-    return version
+    return version or 0
+
+
+def _check_raw_leaves(asked: Asked) -> None:
+    if asked.raw_leaves and _has_metadata(asked):
+        raise InvalidArgument("raw-leaves can't be used with UnixFS metadata like mode or modification time")
+
+
+def _has_metadata(asked: Asked) -> bool:
+    return bool(asked.preserve_mode or asked.preserve_mtime or asked.mode or asked.mtime)
 
 
 def _raw_leaves(asked: Asked, version: int) -> bool:
-    if asked.preserve_mode or asked.preserve_mtime or asked.mode or asked.mtime:
-        if asked.raw_leaves:
-            raise InvalidArgument("raw-leaves can't be used with UnixFS metadata like mode or modification time")
+    if _has_metadata(asked):
         return False
     return version == 1 if asked.raw_leaves is None else asked.raw_leaves
 
@@ -142,6 +153,6 @@ def _metadata(asked: Asked) -> Metadata:
     if asked.mtime_nanos and not asked.mtime:
         raise InvalidArgument('option "mtime-nsecs" requires "mtime" to be provided as well')
     if not 0 <= asked.mtime_nanos <= 999_999_999:
-        raise InvalidArgument("mtime-nsecs must be between 0 and 999999999")
+        raise InvalidArgument("mtime nanoseconds must be in range [1, 999999999]")
     mtime = Mtime(asked.mtime, asked.mtime_nanos) if asked.mtime else None
     return Metadata(asked.mode & 0o777, mtime)

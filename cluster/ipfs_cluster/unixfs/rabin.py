@@ -50,15 +50,14 @@ def remainder(window: bytes | bytearray) -> int:
 
 
 class Rabin(Cutting):
-    """Chunks of low to high bytes, about average. A low below the window's size never cuts: the reference
-    implementation takes `low - WINDOW` bytes unseen, and that number has no sign there."""
+    """Chunks of low to high bytes, about average; low is at least WINDOW."""
 
     def __init__(self, low: int, average: int, high: int) -> None:
         super().__init__(high)
         self._low = low
         self._high = high
         self._stretch = max(WINDOW, min(average, _STRETCH))
-        self._mask = (1 << (average.bit_length() - 1)) - 1 if average else 0
+        self._mask = (1 << (average.bit_length() - 1)) - 1
 
     def cut(self, buffer: bytearray) -> int:
         end = min(self._high, len(buffer))

@@ -135,7 +135,7 @@ class TreeImport:
         """What the options leave of an entry's own metadata."""
         options = self._options
         given = options.metadata
-        mode = given.mode or (own.mode & 0o7777 if options.preserve_mode else 0)
+        mode = given.mode or (own.mode & 0o777 if options.preserve_mode else 0)
         return Metadata(mode, given.mtime or (own.mtime if options.preserve_mtime else None))
 
     def _explicit(self) -> Metadata:

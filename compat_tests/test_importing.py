@@ -1,0 +1,87 @@
+"""The importer beside a real Kubo: random trees with random options give the same lines, or the same refusal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from compat_tests.harness.http import post
+from compat_tests.harness.kubo import KuboNode
+from compat_tests.harness.random_trees import Line, Maker, asked, imported, query, upload, wavers
+from ipfs_cluster import cid as cids
+from ipfs_cluster.unixfs import Estimation
+
+THRESHOLD, ESTIMATION = "Import.UnixFSHAMTDirectorySizeThreshold", "Import.UnixFSHAMTDirectorySizeEstimation"
+
+# Name → what the node is configured with, and the same for the importer.
+CONFIGURED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "as it comes": ({}, {}),
+    "small HAMTs by links": ({THRESHOLD: "200B"}, {"hamt_threshold": 200}),
+    "small HAMTs by blocks": (
+        {THRESHOLD: "300B", ESTIMATION: "block"},
+        {"hamt_threshold": 300, "estimation": Estimation.BLOCK},
+    ),
+    "HAMTs by number only": (
+        {THRESHOLD: "200B", ESTIMATION: "disabled"},
+        {"hamt_threshold": 200, "estimation": Estimation.DISABLED},
+    ),
+    "no HAMTs": ({THRESHOLD: "0"}, {"hamt_threshold": 0}),
+}
+HASHES_REFUSED = (
+    "potentially insecure hash functions not allowed",
+    "unknown multihash code 28 (0x1c): no such hash registered",
+)
+COUNTS = {"as it comes": 160, "small HAMTs by links": 70, "small HAMTs by blocks": 70}
+LONG = {"as it comes": 900, "small HAMTs by links": 400, "small HAMTs by blocks": 400, "HAMTs by number only": 200}
+LONG["no HAMTs"] = 100
+
+
+def _added(
+    node: KuboNode, options: dict[str, str], headers: dict[str, str], body: bytes
+) -> tuple[list[Line], str | None]:
+    """The lines of `add`, and its error."""
+    still = {"pin": "false", "progress": "false", "fast-provide-root": "false"}
+    answer = post(node.address, f"/api/v0/add?{query({**options, **still})}", headers=headers, body=body)
+    if answer.status != 200:
+        return [], json.loads(answer.text)["Message"]
+    events = [json.loads(line) for line in answer.text.splitlines()]
+    lines = [(event["Name"], bytes(cids.parse(event["Hash"])), event.get("Size", "0")) for event in events]
+    return lines, answer.trailers.get("x-stream-error")
+
+
+def _compare(node: KuboNode, seeds: range, more: dict[str, Any]) -> None:
+    compared = 0
+    for seed in seeds:
+        maker = Maker(seed)
+        options, top = maker.options(), maker.tree()
+        settled = asked(options, **more)
+        lines, error = _added(node, options, *upload(top))
+        ours, _, refusal = imported(top, settled)
+        if error is not None and "identity digest" in error:
+            continue  # the daemon keeps a directory of its own beside what is added, which is too large as well
+        if error is None and refusal is None and wavers(top, ours, settled):
+            continue
+        if error is None and "inline" in options and refusal in HASHES_REFUSED:
+            continue  # nothing was hashed there: all was inlined
+        error = error and error.removeprefix("invalid cid: ")
+        assert refusal == error, f"seed {seed}: {options}"
+        if error is None:
+            assert ours == lines, f"seed {seed}: {options}"
+        compared += 1
+    assert compared > len(seeds) * 0.8
+
+
+@pytest.mark.parametrize("configured", COUNTS)
+def test_random_trees(kubo_factory: Callable[..., KuboNode], configured: str) -> None:
+    settings, more = CONFIGURED[configured]
+    _compare(kubo_factory(settings), range(COUNTS[configured]), more)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("configured", LONG)
+def test_many_random_trees(kubo_factory: Callable[..., KuboNode], configured: str) -> None:
+    settings, more = CONFIGURED[configured]
+    _compare(kubo_factory(settings), range(10_000, 10_000 + LONG[configured]), more)
