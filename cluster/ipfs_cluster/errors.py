@@ -19,6 +19,14 @@ class InvalidCid(InvalidArgument):
     """A text or byte string is no CID. The message is go-cid's, as Kubo reports it ("cid too short", …)."""
 
 
+class BadContent(ClusterError):
+    """A block, a DAG or an archive is not what it claims to be; the message says which and how. None of it is used."""
+
+
+class NoSuchLink(ClusterError):
+    """A path leads nowhere; the message is Kubo's (`no link named "x" under <cid>`)."""
+
+
 class NotPinned(ClusterError):
     """The CID has no entry in the pinset."""
 
