@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from compat_tests.harness.http import post
+from compat_tests.harness.http import file_part, multipart, post
 from compat_tests.harness.kubo import KuboNode
-from compat_tests.harness.random_trees import Line, Maker, asked, imported, query, upload, wavers
+from compat_tests.harness.random_trees import Item, Line, Maker, asked, imported, query, upload, wavers
 from ipfs_cluster import cid as cids
+from ipfs_cluster.car import CarReader, head, section
+from ipfs_cluster.ipld import dagcbor
+from ipfs_cluster.ipld.values import CidLink, Value
 from ipfs_cluster.unixfs import Estimation
 
 THRESHOLD, ESTIMATION = "Import.UnixFSHAMTDirectorySizeThreshold", "Import.UnixFSHAMTDirectorySizeEstimation"
@@ -85,3 +89,43 @@ def test_random_trees(kubo_factory: Callable[..., KuboNode], configured: str) ->
 def test_many_random_trees(kubo_factory: Callable[..., KuboNode], configured: str) -> None:
     settings, more = CONFIGURED[configured]
     _compare(kubo_factory(settings), range(10_000, 10_000 + LONG[configured]), more)
+
+
+def test_archives_go_there_and_come_back(bare: KuboNode) -> None:
+    content = random.Random(5).randbytes(300_000)
+    top = Item("directory", "top", below=[Item("file", "f", content), Item("file", "e"), Item("symlink", "l", b"f")])
+    lines, blocks, _ = imported(top, asked({"cid-version": "1", "chunker": "size-1000", "max-file-links": "20"}))
+    root = cids.from_bytes(lines[-1][1])
+    stored = {block.cid: block.data for block in blocks}
+    archive = head([root]) + b"".join(
+        [part for block in blocks for part in section(block.cid, block.parts, block.size)]
+    )
+    headers, body = multipart(file_part("car", archive))
+    answer = post(bare.address, "/api/v0/dag/import?stats=true&pin-roots=true&timeout=20s", headers=headers, body=body)
+    told = [json.loads(line) for line in answer.text.splitlines()]
+    assert told[0] == {"Root": {"Cid": {"/": cids.text(root)}, "PinErrorMsg": ""}}
+    assert told[1]["Stats"]["BlockCount"] == len(blocks)
+    assert bare.rpc("cat", ("arg", f"{cids.text(root)}/f")).body == content
+    exported = bare.rpc("dag/export", ("arg", cids.text(root))).body
+    reader = CarReader(unique=True)
+    back = {block.cid: block.data for block in reader.feed(exported)}
+    reader.finish()
+    assert back == stored
+    assert reader.roots == (root,)
+    bare.rpc("pin/rm", ("arg", cids.text(root)))
+
+
+def test_cbor_is_the_daemons(bare: KuboNode) -> None:
+    link = cids.parse("bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy")
+    value: dict[str, Value] = {
+        "bb": [1, -1, 1 << 40, 0.5, None, True, "ä"],
+        "a": CidLink(link),
+        "cc": {"x": b"\0\1"},
+        "": {},
+    }
+    written = {**value, "a": {"/": cids.text(link)}, "cc": {"x": {"/": {"bytes": "AAE"}}}}
+    headers, body = multipart(file_part("n", json.dumps(written).encode()))
+    answer = post(bare.address, "/api/v0/dag/put", headers=headers, body=body)
+    raw = bare.rpc("block/get", ("arg", json.loads(answer.text)["Cid"]["/"])).body
+    assert dagcbor.encode(value) == raw
+    assert dagcbor.decode(raw) == value

@@ -8,6 +8,7 @@ block are different CIDs and different pins, as in Kubo. py-cid is the oracle in
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NewType
 
 from ipfs_cluster import varint
@@ -75,6 +76,23 @@ def parse(text: str) -> Cid:
 def from_bytes(raw: bytes) -> Cid:
     """The CID in its binary form, checked. Raises InvalidCid."""
     return _validated(bytes(raw))
+
+
+def leading(raw: bytes | memoryview) -> tuple[Cid, int]:
+    """The CID at the beginning of some bytes, and where it ends. Raises InvalidCid."""
+    if len(raw) > 1 and raw[0] == SHA2_256 and raw[1] == 0x20:
+        end = 34
+    else:
+        version, at = _varint(raw, 0)
+        if version != 1:
+            raise InvalidCid(f"expected 1 as the cid version number, got: {version}")
+        for _ in range(2):
+            _, at = _varint(raw, at)
+        length, at = _varint(raw, at)
+        end = at + length
+    if end > len(raw):
+        raise InvalidCid("length greater than remaining number of bytes in buffer")
+    return Cid(bytes(raw[:end])), end
 
 
 def text(cid: Cid) -> str:
@@ -165,7 +183,7 @@ def _check_multihash(raw: bytes, at: int) -> None:
         raise InvalidCid("trailing bytes in data buffer passed to cid Cast")
 
 
-def _varint(raw: bytes, at: int) -> tuple[int, int]:
+def _varint(raw: bytes | memoryview, at: int) -> tuple[int, int]:
     try:
         return varint.decode(raw, at)
     except ValueError as error:
@@ -222,16 +240,43 @@ def _packed(value: int, bit_length: int, name: str) -> bytes:
     return (value >> spare).to_bytes(bit_length >> 3, "big")
 
 
+_RUN = 10
+"""Characters of a positional base that are made a number at once, before it meets the long one."""
+
+
+_LONGEST = 1024
+"""Characters that a CID may have in a positional base, where decoding takes time in the square of them."""
+
+
+@cache
+def _values(alphabet: str) -> dict[str, int]:
+    return {char: value for value, char in enumerate(alphabet)}
+
+
+@cache
+def _pairs(alphabet: str) -> list[str]:
+    return [first + second for first in alphabet for second in alphabet]
+
+
 def _positional_decode(body: str, alphabet: str, name: str) -> bytes:
+    if len(body) > _LONGEST:
+        raise InvalidCid(f"{len(body)} characters of {name} are no CID")
+    values = _values(alphabet)
     base = len(alphabet)
-    value = 0
-    for char in body:
-        digit = alphabet.find(char)
-        if digit < 0:
-            if name.startswith("base58"):
-                raise InvalidCid(f"invalid base58 digit ('{char}')")
-            raise InvalidCid(f"illegal {name} data ('{char}')")
-        value = value * base + digit
+    try:
+        digits = [values[char] for char in body]
+    except KeyError as error:
+        kind = "invalid base58 digit" if name.startswith("base58") else f"illegal {name} data"
+        raise InvalidCid(f"{kind} ('{error.args[0]}')") from None
+    if base <= 36:
+        value = int(body or "0", base)
+    else:
+        value = 0
+        for at in range(0, len(digits), _RUN):
+            run = 0
+            for digit in digits[at : at + _RUN]:
+                run = run * base + digit
+            value = value * base ** len(digits[at : at + _RUN]) + run
     zeros = len(body) - len(body.lstrip(alphabet[0]))
     return bytes(zeros) + value.to_bytes((value.bit_length() + 7) // 8, "big")
 
@@ -270,11 +315,15 @@ def _bits_encode(raw: bytes, alphabet: str, bits: int) -> str:
 
 
 def _positional_encode(raw: bytes, alphabet: str) -> str:
-    base = len(alphabet)
+    base, pairs = len(alphabet), _pairs(alphabet)
+    square, run_of = base * base, base**_RUN
     value = int.from_bytes(raw, "big")
-    digits = []
+    out: list[str] = []
     while value:
-        value, digit = divmod(value, base)
-        digits.append(alphabet[digit])
+        value, run = divmod(value, run_of)
+        for _ in range(_RUN // 2):
+            run, pair = divmod(run, square)
+            out.append(pairs[pair])
+    out.reverse()
     zeros = len(raw) - len(raw.lstrip(b"\0"))
-    return alphabet[0] * zeros + "".join(reversed(digits))
+    return alphabet[0] * zeros + "".join(out).lstrip(alphabet[0])

@@ -1,0 +1,1 @@
+"""The IPLD data model's codecs beside dag-pb."""
