@@ -14,7 +14,7 @@ from compat_tests.harness.kubo import KuboNode
 from compat_tests.harness.random_trees import Item, Line, Maker, asked, imported, query, upload, wavers
 from ipfs_cluster import cid as cids
 from ipfs_cluster.car import CarReader, head, section
-from ipfs_cluster.ipld import dagcbor
+from ipfs_cluster.ipld import dagcbor, dagjson
 from ipfs_cluster.ipld.values import CidLink, Value
 from ipfs_cluster.unixfs import Estimation
 
@@ -129,3 +129,20 @@ def test_cbor_is_the_daemons(bare: KuboNode) -> None:
     raw = bare.rpc("block/get", ("arg", json.loads(answer.text)["Cid"]["/"])).body
     assert dagcbor.encode(value) == raw
     assert dagcbor.decode(raw) == value
+
+
+def test_json_is_the_daemons(bare: KuboNode) -> None:
+    """Written and read, as one list of values."""
+    roll = random.Random(11)
+    floats = [roll.choice([1, -1]) * roll.random() * 10.0 ** roll.randint(-30, 30) for _ in range(200)]
+    texts = ["".join(chr(roll.choice([roll.randint(0, 200), 0x2028, 0x1F600])) for _ in range(20)) for _ in range(50)]
+    link = cids.parse("bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy")
+    value: list[Value] = [*floats, *texts, CidLink(link), b"\xff\xfe", dict.fromkeys(texts, 1), -(1 << 63), {}]
+    headers, body = multipart(file_part("n", dagcbor.encode(value)))
+    answer = post(bare.address, "/api/v0/dag/put?input-codec=dag-cbor", headers=headers, body=body)
+    cid = json.loads(answer.text)["Cid"]["/"]
+    assert dagjson.encode(value) == bare.rpc("dag/get", ("arg", cid)).body
+    readable = [item for item in value if not isinstance(item, float) or not item.is_integer()]
+    headers, body = multipart(file_part("n", dagjson.encode(readable)))
+    answer = post(bare.address, "/api/v0/dag/put", headers=headers, body=body)
+    assert bare.rpc("block/get", ("arg", json.loads(answer.text)["Cid"]["/"])).body == dagcbor.encode(readable)
