@@ -18,8 +18,8 @@ def kubo_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
     """Make a running Kubo node; all end with the run."""
     made: list[KuboNode] = []
 
-    def make(settings: dict[str, Any] | None = None) -> KuboNode:
-        node = KuboNode(tmp_path_factory.mktemp("kubo") / "repo", settings)
+    def make(settings: dict[str, Any] | None = None, headers: dict[str, str] | None = None) -> KuboNode:
+        node = KuboNode(tmp_path_factory.mktemp("kubo") / "repo", settings, headers)
         node.init()
         made.append(node)
         node.start()

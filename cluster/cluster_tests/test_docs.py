@@ -12,6 +12,7 @@ import pytest
 
 from ipfs_cluster.core.transitions import TABLE
 from ipfs_cluster.model import TrackerStatus
+from ipfs_cluster.security.users import authorizations, basic_credentials
 from ipfs_cluster.settings import KEYS, MISSING, NODE_KEYS, Key, nodes, values
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,6 +38,8 @@ KINDS: dict[Callable[[object], object], str] = {
     nodes: "nodes",
     values.natural: "integer ≥ 0",
     values.size: "size",
+    basic_credentials: "users",
+    authorizations: "authorizations",
 }
 CHOICES = {
     "log.format": "`text`, `json`",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from ipfs_cluster.settings import KEYS, Settings, load
+from ipfs_cluster.addresses import parse_address
+from ipfs_cluster.security import EVERYTHING, Role
+from ipfs_cluster.settings import KEYS, Settings, load, users_of
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 FOR_MONITORING = {"alert-rules.yaml", "dashboard.json"}
@@ -49,6 +52,26 @@ def test_protected_node(tmp_path: Path) -> None:
     assert settings.nodes[0].authorization == "Bearer SECRET"
     assert settings["api.ipfsproxy.listen_multiaddress"] == ("/unix/run/ipfs-cluster/proxy.sock",)
     assert settings["api.restapi.http_listen_multiaddress"] == ("/unix/run/ipfs-cluster/rest.sock",)
+
+
+def test_tls_and_auth(tmp_path: Path) -> None:
+    settings, _ = loaded("tls-and-auth.yaml", tmp_path)
+    proxy = {user.name: user for user in users_of(settings.values, "api.ipfsproxy")}
+    rest = {user.name: user for user in users_of(settings.values, "api.restapi")}
+    secrets = {
+        "pinbot": "example-token-of-the-pinbot",
+        "uploads": "example",
+        "gateway": "example-token-of-the-gateway",
+        "ann": "example",
+        "prometheus": "example-token-of-prometheus",
+    }
+    users = {**proxy, **rest}
+    assert {name for name in secrets if users[name].stored.matches(secrets[name].encode())} == set(users)
+    assert proxy["pinbot"].roles == {Role.READ, Role.PIN}
+    assert proxy["uploads"].expires == datetime(2027, 1, 31, tzinfo=UTC).timestamp()
+    assert rest["ann"].roles == EVERYTHING
+    assert settings["api.restapi.token_ttl"] == 12 * 3600
+    assert not parse_address(settings["api.ipfsproxy.listen_multiaddress"][0]).loopback
 
 
 def test_a_file_of_ipfs_cluster_loads_with_one_warning(tmp_path: Path) -> None:

@@ -77,7 +77,6 @@ WRONG = [
     ("api.ipfsproxy", "wait", "long", '"long": must be one of accepted, min, all'),
     ("api.ipfsproxy", "allowed_origins", [1], "[1]: must be a string or a list of strings"),
     ("ipfs_connector.ipfshttp", "node_multiaddress", "http://localhost:5001", "not a multiaddr"),
-    ("ipfs_connector.ipfshttp", "node_multiaddress", "/ip4/127.0.0.1/tcp/443/https", "TLS is not supported yet"),
     ("ipfs_connector", "nodes", [], "must be a list of nodes, at least one"),
     ("ipfs_connector", "nodes", "[", "Expecting value"),
     ("pin_tracker.stateless", "concurrent_pins", 0, "0: must be larger than 0"),

@@ -39,7 +39,7 @@ class Address:
             kind = f"ip{ipaddress.ip_address(self.host).version}"
         except ValueError:
             kind = "dns"
-        return f"/{kind}/{self.host}/tcp/{self.port}"
+        return f"/{kind}/{self.host}/tcp/{self.port}{'/https' if self.tls else ''}"
 
 
 def check_peer_address(text: str) -> None:

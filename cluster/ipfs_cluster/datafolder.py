@@ -9,6 +9,21 @@ from pathlib import Path
 LOCK = "cluster.lock"
 
 
+PRIVATE = ("pinset.sqlite*", "identity.json", "identities/*.json")
+"""What nobody but the owner may read: pins with their metadata, private keys."""
+
+
+def tighten(folder: Path) -> list[str]:
+    """Take other people's rights from the private files; the names of those that had some. Files of others stay."""
+    found = []
+    for path in (path for pattern in PRIVATE for path in sorted(folder.glob(pattern))):
+        status = path.stat()
+        if status.st_mode & 0o077 and status.st_uid == os.getuid():
+            path.chmod(0o600)
+            found.append(str(path.relative_to(folder)))
+    return found
+
+
 class FolderInUse(Exception):
     """Another process works on this folder."""
 

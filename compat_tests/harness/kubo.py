@@ -38,8 +38,12 @@ def free_port() -> int:
 class KuboNode:
     """One daemon with its repository; keeps its ports over restarts."""
 
-    def __init__(self, folder: Path, settings: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, folder: Path, settings: dict[str, Any] | None = None, headers: dict[str, str] | None = None
+    ) -> None:
+        """headers: of every request to it, credentials where its settings ask for them."""
         self.folder = folder
+        self.headers = headers or {}
         self.binary = kubo_binary()
         self.port = free_port()
         self.swarm = free_port()
@@ -124,7 +128,9 @@ class KuboNode:
     def rpc(self, command: str, *pairs: tuple[str, str], seconds: float = 60) -> Answer:
         """An RPC call by query options alone."""
         query = urlencode(pairs)
-        return post(self.address, f"/api/v0/{command}{'?' if query else ''}{query}", seconds=seconds)
+        return post(
+            self.address, f"/api/v0/{command}{'?' if query else ''}{query}", headers=self.headers, seconds=seconds
+        )
 
     def add(self, content: bytes, **options: str) -> str:
         """Add one file directly; its CID."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -33,7 +34,12 @@ class Service:
         self.configure(**overrides)
 
     def configure(
-        self, cluster: dict[str, Any] | None = None, proxy: dict[str, Any] | None = None, **more: Any
+        self,
+        cluster: dict[str, Any] | None = None,
+        proxy: dict[str, Any] | None = None,
+        rest: dict[str, Any] | None = None,
+        api: dict[str, Any] | None = None,
+        **more: Any,
     ) -> None:
         """Write service.json."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -41,8 +47,9 @@ class Service:
         document = {
             "cluster": {"peername": "test", **FAST, **(cluster or {})},
             "api": {
+                **(api or {}),
                 "ipfsproxy": {"listen_multiaddress": f"/ip4/127.0.0.1/tcp/{self.port}", **(proxy or {})},
-                "restapi": {"http_listen_multiaddress": f"/ip4/127.0.0.1/tcp/{self.rest_port}"},
+                "restapi": {"http_listen_multiaddress": f"/ip4/127.0.0.1/tcp/{self.rest_port}", **(rest or {})},
             },
             **more,
             "ipfs_connector": {"nodes": listed, **more.get("ipfs_connector", {})},
@@ -111,10 +118,12 @@ class Service:
             found |= {json.loads(line)["Cid"]: json.loads(line).get("Name", "") for line in answer.text.splitlines()}
         return found
 
-    def ctl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def ctl(self, *arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """ipfs-cluster-ctl on this service."""
-        host = f"/ip4/127.0.0.1/tcp/{self.rest_port}"
-        return subprocess.run([*CTL, "-l", host, *arguments], capture_output=True, text=True, check=False, timeout=60)
+        command = [*CTL, "-l", f"/ip4/127.0.0.1/tcp/{self.rest_port}", *arguments]
+        return subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=60, env={**os.environ, **(env or {})}
+        )
 
     def pinned_everywhere(self, cid: str) -> bool:
         """Every allocated peer says pinned."""

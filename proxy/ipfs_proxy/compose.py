@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,10 +24,13 @@ from ipfs_cluster.nodes.kubo import KuboNode
 from ipfs_cluster.planning import Defaults
 from ipfs_cluster.ports import Clock, PeerRecord, Store
 from ipfs_cluster.rest.app import app
+from ipfs_cluster.rest.audit import add_audit
 from ipfs_cluster.rest.cors import Cors
+from ipfs_cluster.rest.guard import add_guard
 from ipfs_cluster.rest.http import HttpRules
 from ipfs_cluster.rest.metrics import add_metrics
 from ipfs_cluster.rest.server import RestServer, RestSettings
+from ipfs_cluster.security.tls import client_tls
 from ipfs_cluster.settings import KEYS, Node, Settings
 from ipfs_cluster.stores.sqlite import SqliteStore
 from ipfs_cluster.telemetry import FiguresCache, Table, Telemetry, cluster_tables
@@ -39,6 +43,7 @@ from ipfs_proxy.rpc.add import add_command
 from ipfs_proxy.rpc.dag import adding_commands
 from ipfs_proxy.rpc.pin import pin_commands
 from ipfs_proxy.rpc.repo import repo_commands
+from ipfs_proxy.security import Security
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +61,7 @@ class Service:
     rest: RestServer
     telemetry: Telemetry
     claims: NodeClaims
+    security: Security
 
     async def start(self) -> None:
         """Engine first: a door never answers before the store is open. Raises OSError, StoreUnusable."""
@@ -65,10 +71,12 @@ class Service:
         await self.rest.start()
 
     def reload(self, settings: Settings) -> None:
-        """Go on with these, which differ in what can change while the service runs (`settings.changes`). Raises OSError
-        when a file cannot be opened; then nothing has changed.
+        """Go on with these, which differ in what can change while the service runs (`settings.changes`). Raises
+        SettingsError, and OSError when a file cannot be opened; then nothing has changed.
         """
+        self.security.check(self.folder, settings)
         self.rest.reload(_rest(self.folder, settings))
+        self.security.apply(self.folder, settings)
         self.front.reconfigure(settings["api.ipfsproxy.allowed_origins"], _limits(settings))
         specs = [
             replace(_peer(peer.id, node, self.cluster.home.id, settings), node=peer.node)
@@ -86,13 +94,14 @@ class Service:
         self.cluster.end_waiting()
         await self.front.close(grace)
         await self.rest.close()
+        self.security.close()
         await self.telemetry.close()
         await self.cluster.close()
         self.claims.release()
 
 
 def compose(folder: Path, settings: Settings, environ: Mapping[str, str], version: str) -> Service:
-    """The service of a data folder; nothing is started. Raises IdentityError."""
+    """The service of a data folder; nothing is started. Raises IdentityError, TlsError, OSError."""
     clock = SystemClock()
     peers = identities(folder, settings, environ)
     specs = [_peer(record.id, node, peers[0].id, settings) for record, node in zip(peers, settings.nodes, strict=True)]
@@ -109,6 +118,7 @@ def compose(folder: Path, settings: Settings, environ: Mapping[str, str], versio
         **adding_commands(cluster, server_header),
         **repo_commands(cluster, server_header),
     }
+    security = Security.of(folder, settings)
     front = Server(
         [_listen(text) for text in settings["api.ipfsproxy.listen_multiaddress"]],
         _upstream(settings.nodes[0]),
@@ -116,13 +126,19 @@ def compose(folder: Path, settings: Settings, environ: Mapping[str, str], versio
         service=cluster.home.id,
         services=lambda: cluster.services,
         origins=settings["api.ipfsproxy.allowed_origins"],
+        tls=security.proxy.tls,
+        gatekeeper=security.proxy.gatekeeper,
+        audit=security.audit,
         limits=_limits(settings),
     )
     rest_settings = _rest(folder, settings)
     rest = app(cluster, version, rest_settings.rules)
     telemetry = telemetry_of(front, cluster, store, clock)
     add_metrics(rest, telemetry)
-    return Service(folder, settings, cluster, front, RestServer(rest, rest_settings), telemetry, claims)
+    add_guard(rest, security.rest.gatekeeper)
+    add_audit(rest, security.audit)
+    door = RestServer(rest, rest_settings, tls=security.rest.tls)
+    return Service(folder, settings, cluster, front, door, telemetry, claims, security)
 
 
 def _limits(settings: Settings) -> Limits:
@@ -178,7 +194,7 @@ def _peer(identity: PeerId, node: Node, home: PeerId, settings: Settings) -> Pee
     headers = [(HOPS, str(home))]
     if node.authorization:
         headers.append(("Authorization", node.authorization))
-    transport = HttpTransport(Endpoint(address.host, address.port, address.unix, tuple(headers)))
+    transport = HttpTransport(Endpoint(address.host, address.port, address.unix, tuple(headers), _tls(node)))
     tags = node.tags or settings["informer.tags.tags"]
     kubo = KuboNode(transport, cluster=node.cluster)
     reserve = settings["informer.disk.reserve"] if node.reserve is None else node.reserve
@@ -189,7 +205,11 @@ def _peer(identity: PeerId, node: Node, home: PeerId, settings: Settings) -> Pee
 def _upstream(node: Node) -> Upstream:
     address = parse_address(node.address)
     headers = (("Authorization", node.authorization),) if node.authorization else ()
-    return Upstream(address.host, address.port, address.unix, headers)
+    return Upstream(address.host, address.port, address.unix, headers, _tls(node))
+
+
+def _tls(node: Node) -> ssl.SSLContext | None:
+    return client_tls(node.ca_file) if parse_address(node.address).tls else None
 
 
 def _listen(text: str) -> Listen:

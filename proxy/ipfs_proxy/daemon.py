@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ipfs_cluster.addresses import Address
-from ipfs_cluster.datafolder import FolderLock
+from ipfs_cluster.datafolder import FolderLock, tighten
 from ipfs_cluster.logs import Logs
 from ipfs_cluster.settings import SettingsError, changes, load
 from ipfs_proxy.compose import Service, compose
@@ -56,6 +56,8 @@ def run_daemon(
         for name, line in WITHOUT_EFFECT.items():
             if getattr(arguments, name):
                 say(logs.line(line))
+        for name in tighten(folder):
+            say(logs.line(f"{name} was open to others and is its owner's alone now"))
         service = compose(folder, settings, environ, version)
         with _runner() as runner:
             return runner.run(_Run(service, folder, environ, logs).run())
@@ -152,9 +154,9 @@ async def tell(service: Service, say: Callable[[str], None]) -> None:
     """The start in a few lines: doors, nodes, pins."""
     cluster = service.cluster
     for address in service.front.addresses:
-        say(f"IPFS proxy API: {_shown(address)}")
+        say(f"IPFS proxy API: {_shown(address, tls=service.security.proxy.tls is not None)}")
     for address in service.rest.addresses:
-        say(f"REST API: {_shown(address)}")
+        say(f"REST API: {_shown(address, tls=service.security.rest.tls is not None)}")
     for peer in cluster.views.peers():
         node = f"node {peer.node.id} ({peer.node.agent_version})" if peer.node and not peer.error else _away(peer.error)
         full = f"; gets nothing new: {peer.full}" if peer.full else ""
@@ -168,5 +170,5 @@ def _away(reason: str) -> str:
     return f"node away: {reason}; asked again until it answers"
 
 
-def _shown(address: str | tuple[str, int]) -> str:
-    return str(Address(unix=address)) if isinstance(address, str) else str(Address(*address))
+def _shown(address: str | tuple[str, int], *, tls: bool) -> str:
+    return str(Address(unix=address)) if isinstance(address, str) else str(Address(*address, tls=tls))

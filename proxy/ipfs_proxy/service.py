@@ -15,6 +15,7 @@ from ipfs_cluster.errors import ClusterError
 from ipfs_cluster.identity import IdentityError
 from ipfs_cluster.logs import Logs, parse_levels
 from ipfs_cluster.settings import SettingsError, existing
+from ipfs_proxy.auth import add_auth_commands, run_auth
 from ipfs_proxy.console import Failure, say
 from ipfs_proxy.daemon import add_daemon_flags, run_daemon
 from ipfs_proxy.initialise import add_init_flags, first_start, initialise
@@ -57,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     add_init_flags(commands.add_parser("init", help="write a configuration and an identity"))
     add_daemon_flags(commands.add_parser("daemon", help="run the service"))
     add_state_commands(commands.add_parser("state", help="the pinset as a whole: export, import, copies"))
+    add_auth_commands(commands.add_parser("auth", help="secrets for the configuration"))
     commands.add_parser("version", help="print the version")
     commands.add_parser("help", help="print this")
     return top
@@ -82,6 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(folder: Path, arguments: argparse.Namespace) -> int:
+    os.umask(0o077)  # what is made here is its owner's; sockets to listen on say for themselves who may connect
     logs = Logs("debug" if arguments.debug else arguments.loglevel, arguments.log_format)
     if folder.exists() and not folder.is_dir():
         raise Failure(f"{folder} is no folder")
@@ -90,6 +93,8 @@ def _run(folder: Path, arguments: argparse.Namespace) -> int:
             say(version())
         case "init":
             initialise(folder, arguments, os.environ)
+        case "auth":
+            run_auth(arguments)
         case "state":
             run(folder, arguments, os.environ)
         case _:

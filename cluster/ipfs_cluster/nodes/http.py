@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -35,12 +36,15 @@ USER_AGENT = "ipfs-cluster-proxy"
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a daemon's RPC API is: host and port, or a unix socket's path. headers: sent with every request."""
+    """Where a daemon's RPC API is: host and port, or a unix socket's path. headers: sent with every request. tls: how
+    it is spoken to, None for plain.
+    """
 
     host: str = ""
     port: int = 0
     unix: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+    tls: ssl.SSLContext | None = None
 
     def __str__(self) -> str:
         return f"unix:{self.unix}" if self.unix else f"{self.host}:{self.port}"
@@ -201,7 +205,9 @@ class HttpTransport:
                 if where.unix:
                     reader, writer = await asyncio.open_unix_connection(where.unix, limit=READ_SIZE)
                 else:
-                    reader, writer = await asyncio.open_connection(where.host, where.port, limit=READ_SIZE)
+                    reader, writer = await asyncio.open_connection(
+                        where.host, where.port, limit=READ_SIZE, ssl=where.tls
+                    )
         except TimeoutError:
             raise NodeUnreachable(f"connecting to {where} took longer than {CONNECT_TIMEOUT:g}s") from None
         except OSError as error:

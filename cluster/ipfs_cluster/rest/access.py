@@ -11,11 +11,11 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
+from ipfs_cluster.rest.keys import USER
+
 log = logging.getLogger(__name__)
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-USER = "user"
-"""Where a request holds the name that its credentials proved."""
 
 
 class _LogFile(WatchedFileHandler):
@@ -67,7 +67,7 @@ class CombinedLog(AbstractAccessLogger):
         self.logger.info(
             '%s - %s [%s] "%s %s %s" %d %s "%s" "%s"',
             request.remote or "-",
-            quoted(str(request.get(USER, "-"))),
+            quoted(request.get(USER) or "-"),
             stamp(),
             quoted(request.method),
             quoted(request.rel_url.raw_path),

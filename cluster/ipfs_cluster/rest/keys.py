@@ -6,5 +6,7 @@ from aiohttp import web
 
 from ipfs_cluster.engine import Cluster
 
+USER = web.RequestKey("user", str)
+"""The name that a request's credentials proved."""
 CLUSTER = web.AppKey("cluster", Cluster)
 VERSION = web.AppKey("version", str)

@@ -18,6 +18,7 @@ from ipfs_cluster import sockets
 from ipfs_cluster.addresses import Address
 from ipfs_cluster.rest.access import CombinedLog, access_log, write_to
 from ipfs_cluster.rest.http import HTTP, SLACK, HttpRules
+from ipfs_cluster.security.tls import ServerTls
 from ipfs_cluster.tasks import TaskSet
 
 log = logging.getLogger(__name__)
@@ -39,9 +40,18 @@ class RestSettings:
 class RestServer:
     """An application behind its listeners. `start`, then `addresses`; `close` drains."""
 
-    def __init__(self, application: web.Application, settings: RestSettings, grace: float = 10.0) -> None:
-        """grace: seconds that running requests get at the end. The application has had `add_http`."""
+    def __init__(
+        self,
+        application: web.Application,
+        settings: RestSettings,
+        grace: float = 10.0,
+        tls: ServerTls | None = None,
+    ) -> None:
+        """grace: seconds that running requests get at the end. tls: what tcp listeners speak; unix sockets are plain.
+        The application has had `add_http`.
+        """
         self.application = application
+        self.tls = tls
         self._grace = grace
         self._settings = settings
         self._requests = access_log()
@@ -81,7 +91,10 @@ class RestServer:
             server = await loop.create_unix_server(self._protocol, address.unix, backlog=BACKLOG)
             os.chmod(address.unix, sockets.MODE)
             return server
-        return await loop.create_server(self._protocol, address.host, address.port, backlog=BACKLOG, reuse_address=True)
+        options = {} if self.tls is None else self.tls.options
+        return await loop.create_server(
+            self._protocol, address.host, address.port, backlog=BACKLOG, reuse_address=True, **options
+        )
 
     @property
     def addresses(self) -> list[tuple[str, int] | str]:

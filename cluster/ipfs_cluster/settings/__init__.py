@@ -4,6 +4,7 @@ keys of ipfs-cluster mean nothing here; `loading` reads, `initial` writes.
 
 from __future__ import annotations
 
+from ipfs_cluster.settings.api import users_of
 from ipfs_cluster.settings.changes import Changes, changes
 from ipfs_cluster.settings.initial import Written, existing, write_default, write_source
 from ipfs_cluster.settings.key import Key, SettingsError
@@ -27,6 +28,7 @@ __all__ = [
     "load",
     "nodes",
     "parse",
+    "users_of",
     "write_default",
     "write_source",
 ]

@@ -28,7 +28,7 @@ class Node:
     """One IPFS node. address: multiaddr of its RPC API. authorization: value of the header toward it. cluster: it is
     the proxy of another cluster (one of this program's own kind is recognised without it). reserve: bytes of its disk
     that stay free, None for what holds for all. honour_storage_max: Kubo's StorageMax bounds it too. concurrent: pins
-    at work on it, 0 for as many as on the others.
+    at work on it, 0 for as many as on the others. ca_file: whose certificates are trusted, empty for the system's.
     """
 
     name: str
@@ -39,11 +39,12 @@ class Node:
     reserve: int | None = None
     honour_storage_max: bool = False
     concurrent: int = 0
+    ca_file: str = ""
 
 
 NODE_KEYS = frozenset(
     {"cluster", "name", "node_multiaddress", "tags", "authorization", "authorization_file"}
-    | {"reserve", "honour_storage_max", "concurrent_pins"}
+    | {"reserve", "honour_storage_max", "concurrent_pins", "ca_file"}
 )
 
 
@@ -71,6 +72,7 @@ def _node(item: object, index: int) -> Node:
         checked("reserve", size) if "reserve" in item else None,
         checked("honour_storage_max", boolean, False),
         checked("concurrent_pins", positive) if "concurrent_pins" in item else 0,
+        checked("ca_file", text),
     )
 
 

@@ -156,11 +156,9 @@ def addresses(value: object) -> tuple[str, ...]:
         raise ValueError("needs at least one address")
     for item in found:
         try:
-            address = parse_address(item)
+            parse_address(item)
         except AddressError as error:
             raise ValueError(str(error)) from None
-        if address.tls:
-            raise ValueError("TLS is not supported yet; nothing would be encrypted")
     return found
 
 

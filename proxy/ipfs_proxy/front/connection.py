@@ -12,6 +12,7 @@ from ipfs_proxy.front.counters import CUT, LEFT, RouteStats
 from ipfs_proxy.front.http1 import ProtocolError, find_head
 
 if TYPE_CHECKING:
+    from ipfs_proxy.front.audit import Audited
     from ipfs_proxy.front.server import Plan, Server
 
 EARLY_LIMIT = 64 * 1024
@@ -54,6 +55,7 @@ class ClientConnection(asyncio.Protocol):
         self.since = server.now
         self.begun = 0.0
         self.stats: RouteStats | None = None
+        self.audited: Audited | None = None
         self.exchange: Exchange | None = None
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
@@ -67,6 +69,12 @@ class ClientConnection(asyncio.Protocol):
         """The open transport."""
         assert self._transport is not None
         return self._transport
+
+    @property
+    def remote(self) -> str:
+        """The client's IP address; empty for one of a unix socket."""
+        peer = self.transport.get_extra_info("peername")
+        return str(peer[0]) if isinstance(peer, tuple) else ""
 
     @property
     def idle(self) -> bool:
@@ -127,6 +135,8 @@ class ClientConnection(asyncio.Protocol):
 
     def _count(self, outcome: int) -> None:
         """Once for each exchange, where it ends."""
+        if self.audited is not None:
+            self.server.write_down(self, self.audited, outcome)
         stats = self.stats
         if stats is not None:
             stats.ended[outcome] += 1
@@ -204,7 +214,9 @@ class ClientConnection(asyncio.Protocol):
                 head = find_head(self._buffer)
                 if head is None:
                     return
-                plan = self.server.plan(head)
+                plan = self.server.plan(head, self)
+                if plan is None:
+                    return  # its credentials are being checked; the head waits in the buffer
                 self._begin(plan, len(head))
         finally:
             self._advancing = False

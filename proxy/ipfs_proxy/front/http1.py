@@ -164,6 +164,7 @@ REASONS = {
     404: "Not Found",
     405: "Method Not Allowed",
     417: "Expectation Failed",
+    429: "Too Many Requests",
     500: "Internal Server Error",
 }
 

@@ -43,8 +43,10 @@ PLAIN = Pass()
 class Policy:
     """The allow list and the checks in Kubo's order."""
 
-    def __init__(self, ports: Collection[int], extra: Collection[str] = ()) -> None:
-        """ports: of this door's listeners. extra: further origins, "*" for any; "<port>" in one means each port."""
+    def __init__(self, ports: Collection[int], extra: Collection[str] = (), *, credentials: bool = False) -> None:
+        """ports: of this door's listeners. extra: further origins, "*" for any; "<port>" in one means each port.
+        credentials: this door asks for them, so pages may send them.
+        """
         own = {
             f"{scheme}://{host}:{port}"
             for scheme in ("http", "https")
@@ -55,6 +57,7 @@ class Policy:
         self._allowed = frozenset(own | expanded | set(EXTENSIONS))
         self._readers = frozenset(origin.lower() for origin in self._allowed)
         self._any = "*" in extra
+        self._sendable = PREFLIGHT_HEADERS | {"authorization"} if credentials else PREFLIGHT_HEADERS
 
     def check(self, method: str, headers: Mapping[str, str]) -> Pass | Refuse:
         """Decide on one request; header names in lower case."""
@@ -93,7 +96,7 @@ class Policy:
         asked = headers.get("access-control-request-headers", "")
         names = {name.strip().lower() for name in asked.split(",") if name.strip()}
         method = headers["access-control-request-method"]
-        if origin and self._origin_allowed(origin) and method == "POST" and names <= PREFLIGHT_HEADERS:
+        if origin and self._origin_allowed(origin) and method == "POST" and names <= self._sendable:
             answer["Access-Control-Allow-Origin"] = "*" if self._any else origin
             answer["Access-Control-Allow-Methods"] = method
             if asked:

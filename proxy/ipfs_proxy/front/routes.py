@@ -44,7 +44,7 @@ def route(method: str, raw_path: str, query: str, commands: Collection[str]) -> 
     if not raw_path.isascii():
         raw_path = quote(raw_path, safe="/%", encoding="latin-1")
     path = unquote(raw_path, errors="surrogateescape")
-    clean = _clean(path)
+    clean = cleaned(path)
     if clean != path and method == "POST":
         location = quote(clean, GO_SAFE, errors="surrogateescape") + ("?" + query if query else "")
         return Route(Kind.REDIRECT, path=path, location=location)
@@ -62,7 +62,8 @@ def _text(segment: str) -> str:
     return segment if segment.isascii() else segment.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _clean(path: str) -> str:
+def cleaned(path: str) -> str:
+    """The path that Go's mux serves or redirects to."""
     if path == "*" or ("//" not in path and "/." not in path):
         return path
     clean = posixpath.normpath(path)

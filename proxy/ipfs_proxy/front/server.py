@@ -9,22 +9,28 @@ import socket
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ipfs_cluster import sockets
 from ipfs_cluster.hops import HOPS, listed, loop_message
+from ipfs_cluster.security.audit import AuditLog
+from ipfs_cluster.security.checks import Gatekeeper
+from ipfs_cluster.security.tls import ServerTls
 from ipfs_cluster.tasks import TaskSet
+from ipfs_proxy.front.access import ACCESS_DENIED, Access, Entry, WaitingExchange
+from ipfs_proxy.front.audit import Audited, audited
 from ipfs_proxy.front.command import EXPOSED, CommandExchange, error_object
 from ipfs_proxy.front.connection import ClientConnection, Exchange
-from ipfs_proxy.front.counters import FIRST_BYTE, FrontCounters, RouteStats
+from ipfs_proxy.front.counters import FIRST_BYTE, OUTCOMES, FrontCounters, RouteStats
 from ipfs_proxy.front.exchange import Command
 from ipfs_proxy.front.http1 import RequestHead, date_header, parse_request_head, response_head
-from ipfs_proxy.front.policy import PLAIN, Pass, Policy, Refuse
+from ipfs_proxy.front.policy import PLAIN, Policy, Refuse
 from ipfs_proxy.front.relay import RelayExchange
 from ipfs_proxy.front.reply import FixedExchange
 from ipfs_proxy.front.responses import ResponsePlan
 from ipfs_proxy.front.routes import Kind, Route, route
 from ipfs_proxy.front.upstream import Upstream, UpstreamPool
+from ipfs_proxy.front.upstream_head import upstream_head
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +39,6 @@ MEMO_SIZE = 1024
 MEMO_HEAD = 2048
 API = "/api/"
 TICK = 1.0
-BROWSER_HEADERS = frozenset({"origin", "referer"})
-DROPPED_HEADERS = frozenset(
-    {"connection", "keep-alive", "proxy-connection", "upgrade", "http2-settings", "te", "trailer", "host"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is done with one request head; equal heads share it. from_service: a service of this kind asks."""
+    """What is done with one request head; equal heads share it. from_service: a service of this kind asks. until: when
+    its credentials end, in unix seconds; None for never. audited: what the audit log is told of it.
+    """
 
     head: RequestHead
     route: Route
@@ -68,6 +72,8 @@ class Plan:
     allow_origin: str
     upstream_head: bytes
     from_service: bool = False
+    until: float | None = None
+    audited: Audited | None = None
 
 
 class Server:
@@ -84,10 +90,15 @@ class Server:
         server_header: str = "kubo",
         service: str = "",
         services: Callable[[], Sequence[str]] = tuple,
+        tls: ServerTls | None = None,
+        gatekeeper: Gatekeeper | None = None,
+        audit: AuditLog | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """origins: allowed beside the door's own; server_header: the daemon's, changeable while running. service: this
-        service's peer ID; services: it and those behind it, as other services are told.
+        service's peer ID; services: it and those behind it, as other services are told. tls: what tcp listeners speak;
+        unix sockets are plain. gatekeeper: asks for credentials; without one everybody may do everything. audit: where
+        changes are written down.
         """
         self.server_header = server_header
         self.tasks = TaskSet()
@@ -98,13 +109,16 @@ class Server:
         self._listeners = listeners
         self._commands = commands
         self._origins = tuple(origins)
-        self._policy = Policy((), origins)
         self._limits = limits
         self._service = service
         self._services = services
+        self._access = Access(gatekeeper or Gatekeeper(()))
+        self.tls = tls
+        self._audit = audit or AuditLog(None)
         self._clock = clock
         self.time: Callable[[], float] = time.monotonic  # the loop's, once there is one
         self._servers: list[asyncio.Server] = []
+        self._policy = self._new_policy()
         self._connections: set[ClientConnection] = set()
         self._plans: dict[bytes, Plan] = {}
         self._responses: dict[bytes, ResponsePlan] = {}
@@ -124,7 +138,7 @@ class Server:
         except OSError:
             await self.close(0)
             raise
-        self._policy = Policy(self._ports(), self._origins)
+        self._policy = self._new_policy()
         self.tasks.start("front sweep", self._sweep())
 
     async def _listen(self, loop: asyncio.AbstractEventLoop, listen: Listen) -> asyncio.Server:
@@ -136,7 +150,8 @@ class Server:
             server = await loop.create_unix_server(factory, listen.unix, backlog=1024)
             os.chmod(listen.unix, sockets.MODE)
             return server
-        return await loop.create_server(factory, listen.host, listen.port, backlog=1024, reuse_address=True)
+        options = {} if self.tls is None else self.tls.options
+        return await loop.create_server(factory, listen.host, listen.port, backlog=1024, reuse_address=True, **options)
 
     @property
     def open_connections(self) -> int:
@@ -154,13 +169,14 @@ class Server:
         return found
 
     def reconfigure(self, origins: Sequence[str], limits: Limits) -> None:
-        """For requests from now on. Plans of known heads are forgotten: the old origins decided them."""
+        """For requests from now on. Plans of known heads are forgotten: the old origins and users decided them."""
         self._origins, self._limits = tuple(origins), limits
-        self._policy = Policy(self._ports(), self._origins)
+        self._policy = self._new_policy()
         self._plans.clear()
 
-    def _ports(self) -> set[int]:
-        return {address[1] for address in self.addresses if isinstance(address, tuple)}
+    def _new_policy(self) -> Policy:
+        ports = {address[1] for address in self.addresses if isinstance(address, tuple)}
+        return Policy(ports, self._origins, credentials=self._access.asks)
 
     async def close(self, grace: float = 10.0) -> None:
         """Stop accepting, let running exchanges end for `grace` seconds, then cut them."""
@@ -229,7 +245,10 @@ class Server:
         """The exchange for a planned request."""
         client.begun = self.time()
         client.stats = stats = plan.stats
+        client.audited = plan.audited
         stats.begun += 1
+        if plan.until is not None and self._clock() >= plan.until:
+            return FixedExchange(self, client, plan, ACCESS_DENIED)
         if plan.refuse is not None:
             return FixedExchange(self, client, plan, plan.refuse)
         if plan.route.kind is Kind.COMMAND:
@@ -291,20 +310,52 @@ class Server:
         """The plan of bytes that are exactly one head seen before."""
         return self._plans.get(data)
 
-    def plan(self, head_bytes: bytes) -> Plan:
-        """What to do with a head; remembered by its bytes. Raises ProtocolError."""
+    def plan(self, head_bytes: bytes, client: ClientConnection) -> Plan | None:
+        """What to do with a head; remembered by its bytes. None: the client waits until its credentials are checked.
+        Raises ProtocolError.
+        """
         plan = self._plans.get(head_bytes)
         if plan is None:
-            plan = self._make_plan(parse_request_head(head_bytes))
-            if len(head_bytes) <= MEMO_HEAD:
+            head = parse_request_head(head_bytes)
+            found = route(head.method, head.path, head.query, self._commands)
+            entry = self._admit(head, found, client)
+            if entry is None:
+                return None
+            plan = self._make_plan(head, found, entry)
+            if self._audit.on:
+                plan = replace(plan, audited=audited(head, found.path, entry.user, denied=entry.refuse is not None))
+            # Who is denied now may have a valid token later.
+            if len(head_bytes) <= MEMO_HEAD and entry.refuse is None:
                 if len(self._plans) >= MEMO_SIZE:
                     self._plans.clear()
                 self._plans[head_bytes] = plan
         return plan
 
-    def _make_plan(self, head: RequestHead) -> Plan:
-        found = route(head.method, head.path, head.query, self._commands)
+    def write_down(self, client: ClientConnection, told: Audited, outcome: int) -> None:
+        """A line of the audit log, at the end of an exchange."""
+        request = {**told.request, "outcome": OUTCOMES[outcome]}
+        self._audit.record("proxy", client.remote, told.user, request, denied=told.denied)
+
+    def _admit(self, head: RequestHead, found: Route, client: ClientConnection) -> Entry | None:
+        access, remote = self._access, client.remote
+        entry = access.admit(head, found.path, remote)
+        if isinstance(entry, Entry):
+            return entry
+        check = entry
+
+        async def settle() -> None:
+            await access.settle(check, head, remote)
+            waiting.over()
+
+        client.stats = client.audited = None
+        client.exchange = waiting = WaitingExchange(client)
+        self.tasks.start("check of a password", settle())
+        return None
+
+    def _make_plan(self, head: RequestHead, found: Route, entry: Entry) -> Plan:
         stats = self.counters.routes[found.name]
+        if entry.refuse is not None:
+            return Plan(head, found, stats, entry.refuse, "", b"")
         # The daemon protects its commands, and so do we; pages like /webui are there for browsers.
         api = found.path.startswith(API)
         verdict = self._policy.check(head.method, head.headers) if api else PLAIN
@@ -319,8 +370,13 @@ class Server:
             return Plan(head, found, stats, Refuse(307, {"Location": found.location}, b""), "", b"")
         if found.kind is Kind.COMMAND and (self._commands[found.name].relayed(head.query) or self._mismatch(head)):
             found = Route(Kind.RELAY, found.name, found.path)
-        upstream = b"" if found.kind is Kind.COMMAND else self._upstream_head(head, verdict, hops)
-        return Plan(head, found, stats, None, verdict.allow_origin, upstream, bool(hops))
+        upstream = b""
+        if found.kind is not Kind.COMMAND:
+            seen = ", ".join((*hops, self._service)) if self._service else ""
+            upstream = upstream_head(
+                head, self.pool.upstream, hops=seen, browser=verdict.browser, authorized=self._access.asks
+            )
+        return Plan(head, found, stats, None, verdict.allow_origin, upstream, bool(hops), entry.until)
 
     def _mismatch(self, head: RequestHead) -> bool:
         """A client that names another version of Kubo than the daemon's: refused by the daemon, in its own words."""
@@ -333,26 +389,3 @@ class Server:
     def _loop(self, hops: tuple[str, ...]) -> Refuse:
         fields = {"Content-Type": "application/json", "Server": self.server_header, "Vary": "Origin"}
         return Refuse(500, fields, error_object(loop_message(hops, self._service)) + b"\n")
-
-    def _upstream_head(self, head: RequestHead, verdict: Pass, hops: tuple[str, ...]) -> bytes:
-        """The head for the daemon. What the client's Connection header names is hop-by-hop and stays here."""
-        named = {token.strip().lower() for token in head.headers.get("connection", "").split(",")}
-        drop = (DROPPED_HEADERS | named) - {"content-length", "transfer-encoding", "authorization"}
-        own = {name.lower() for name, _ in self.pool.upstream.headers} | {HOPS.lower()}
-        if verdict.browser:
-            drop = drop | BROWSER_HEADERS
-        lines = [
-            f"{head.method} {head.target} HTTP/1.{0 if head.http10 else 1}",
-            f"Host: {self.pool.upstream.host_header}",
-        ]
-        for name, value in head.fields:
-            key = name.lower()
-            if key in drop or key in own:
-                continue
-            if verdict.browser and key == "user-agent":
-                value = "ipfs-cluster-proxy"  # the daemon refuses browsers without Origin; this one was checked here
-            lines.append(f"{name}: {value}")
-        lines += [f"{name}: {value}" for name, value in self.pool.upstream.headers]
-        if self._service:
-            lines.append(f"{HOPS}: {', '.join((*hops, self._service))}")
-        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import ssl
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -16,12 +17,15 @@ CONNECT_TIMEOUT = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Where the daemon's RPC API is: host and port or a unix socket. headers: added to every request to it."""
+    """Where the daemon's RPC API is: host and port or a unix socket. headers: added to every request to it. tls: how
+    it is spoken to, None for plain.
+    """
 
     host: str = ""
     port: int = 0
     unix: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+    tls: ssl.SSLContext | None = None
 
     @property
     def host_header(self) -> str:
@@ -141,7 +145,7 @@ class UpstreamPool:
         async with asyncio.timeout(CONNECT_TIMEOUT):
             if where.unix:
                 return (await loop.create_unix_connection(factory, where.unix))[1]
-            return (await loop.create_connection(factory, where.host, where.port))[1]
+            return (await loop.create_connection(factory, where.host, where.port, ssl=where.tls))[1]
 
     def close(self) -> None:
         """Close the idle ones; those in use close when they are given back."""
@@ -171,7 +175,9 @@ class UpstreamPool:
 
 
 def _unread(transport: asyncio.Transport) -> bytes:
-    """What the kernel has received on a connection that is being given up."""
+    """What the kernel has received on a connection that is being given up; nothing of an encrypted one."""
+    if transport.get_extra_info("sslcontext") is not None:
+        return b""
     pieces = []
     try:
         with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as twin:

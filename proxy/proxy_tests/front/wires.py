@@ -13,6 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
+from ipfs_cluster.security.audit import AuditLog
+from ipfs_cluster.security.checks import Gatekeeper
+from ipfs_cluster.security.tls import ServerTls
 from ipfs_proxy.front.exchange import Command
 from ipfs_proxy.front.server import Limits, Listen, Server
 from ipfs_proxy.front.upstream import Upstream, UpstreamPool
@@ -308,13 +311,26 @@ class Doors:
         limits: Limits = LIMITS,
         origins: Sequence[str] = (),
         headers: tuple[tuple[str, str], ...] = (),
+        tls: ServerTls | None = None,
+        gatekeeper: Gatekeeper | None = None,
+        audit: AuditLog | None = None,
     ) -> Door:
         """A running door before a running daemon."""
         daemon = Daemon()
         await daemon.start(str(self._folder / "daemon") if daemon_unix else "")
         listen = Listen(unix=str(self._folder / "door")) if unix else Listen("127.0.0.1", 0)
         upstream = Upstream(daemon.upstream.host, daemon.upstream.port, daemon.upstream.unix, headers)
-        server = Server([listen], upstream, commands or {}, limits=limits, origins=origins, clock=lambda: 86400.0)
+        server = Server(
+            [listen],
+            upstream,
+            commands or {},
+            limits=limits,
+            origins=origins,
+            tls=tls,
+            gatekeeper=gatekeeper,
+            audit=audit,
+            clock=lambda: 86400.0 if gatekeeper is None else gatekeeper.clock(),
+        )
         await server.start()
         door = Door(server, daemon)
         self._open.append(door)
