@@ -276,7 +276,7 @@ class Cluster:
         await self._pins.recover(cids, self.home.id if local else None)
 
     def recover_all(self, *, local: bool = False) -> AsyncIterator[list[Cid]]:
-        """Try again whatever has failed; the CIDs it was done for: one may come again for another peer."""
+        """Try again whatever has failed; the CIDs it was done for, each once."""
         return self._pins.recover_all(self.home.id if local else None)
 
     # --- adding ---
@@ -290,7 +290,7 @@ class Cluster:
 
     # --- repositories ---
 
-    def gc(self, *, local: bool = False) -> AsyncIterator[list[Collected]]:
+    def gc(self, *, local: bool = False) -> AsyncGenerator[list[Collected], None]:
         """Finish removals, then collect garbage node after node; a node that cannot is named, and the others go on.
         local: on the home node only.
         """

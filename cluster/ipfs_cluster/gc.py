@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from ipfs_cluster.cid import Cid
@@ -34,7 +34,7 @@ class Collected:
 
 async def collect(
     peers: Sequence[LocalPeer], store: Store, clock: Clock, grace: float
-) -> AsyncIterator[list[Collected]]:
+) -> AsyncGenerator[list[Collected], None]:
     """Let the trackers finish the removals that are queued now (for at most `grace` seconds), then collect.
 
     A node that is away, or where somebody stays inside its gate for the whole grace time, is named; the others go on.

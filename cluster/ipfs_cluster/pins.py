@@ -298,10 +298,13 @@ class Pins:
         await self._retry([work for work in await self._store.work(cids) if peer in (None, work.peer)])
 
     async def recover_all(self, peer: PeerId | None) -> AsyncIterator[list[Cid]]:
-        """Queue anew all that has failed, and say of what: a page of CIDs may name some that an earlier one did."""
+        """Queue anew all that has failed, and say of what, each CID once."""
+        last: list[Cid] = []
         async for page in self._store.works(peer):
-            if found := await self._retry(page):
-                yield list(dict.fromkeys(found))
+            # Rows of one CID are beside each other, but a page may end between them.
+            if found := list(dict.fromkeys(last + await self._retry(page)))[len(last) :]:
+                last = found[-1:]
+                yield found
 
     async def _retry(self, works: Sequence[Work]) -> list[Cid]:
         failed = [work for work in works if work.status in FAILED]

@@ -8,11 +8,14 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from yarl import URL
 
 from cluster_tests.engine.conftest import World, cid, until, world
 from ipfs_cluster import cid as cids
-from ipfs_cluster.model import PinMode, TrackerStatus
+from ipfs_cluster.gc import Collected
+from ipfs_cluster.model import PeerId, PinMode, TrackerStatus, Work
 from ipfs_cluster.rest.app import app
+from ipfs_cluster.rest.garbage import GcReport
 
 __all__ = ["world"]
 
@@ -115,14 +118,60 @@ async def test_what_failed_is_tried_again_at_once(world: World, client: Client) 
     assert (await client.post(f"/pins/{TWO}/recover?local=true")).status == 404
 
 
+async def test_each_pin_that_is_tried_again_is_told_once(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for node in world.nodes:
+        node.refusals |= {cid(1): "no", cid(2): "no"}
+    for text in (ONE, TWO):
+        await client.post(f"/pins/{text}?replication=-1")
+
+    async def failed() -> bool:
+        return [*await world.status(cid(1)), *await world.status(cid(2))] == [TrackerStatus.PIN_ERROR] * 6
+
+    await until(failed, "all failed")
+    works = world.kept().works
+
+    async def one_by_one(peer: PeerId | None = None) -> AsyncIterator[list[Work]]:
+        async for page in works(peer):
+            for work in page:
+                yield [work]
+
+    monkeypatch.setattr(world.kept(), "works", one_by_one)
+    lines = (await (await client.post("/pins/recover")).text()).splitlines()
+    assert sorted(json.loads(line)["cid"] for line in lines) == sorted([ONE, TWO])
+
+
 async def test_garbage_is_collected_everywhere_or_at_home(world: World, client: Client) -> None:
-    found = await (await client.post("/ipfs/gc")).json()
-    assert set(found) == {"peer_map"}
+    world.nodes[2].garbage = [cid(1), cid(2)]
+    found = (await (await client.post("/ipfs/gc")).json())["peer_map"]
+    freed = {"peer": "peer2", "peername": "name2", "keys": [{"key": ONE}, {"key": TWO}]}
+    assert found == {
+        **{f"peer{i}": {"peer": f"peer{i}", "peername": f"name{i}", "keys": []} for i in (0, 1)},
+        "peer2": freed,
+    }
     world.nodes[1].away = "gone"
     await world.peers[1].monitor.check()
-    found = await (await client.post("/ipfs/gc")).json()
-    assert "gone" in found["peer_map"]["peer1"]["error"]
-    assert "peer1" not in (await (await client.post("/ipfs/gc?local=true")).json())["peer_map"]
+    found = (await (await client.post("/ipfs/gc")).json())["peer_map"]
+    assert "gone" in found["peer1"]["error"]
+    assert set(found) == {"peer0", "peer1", "peer2"}
+    assert set((await (await client.post("/ipfs/gc?local=true")).json())["peer_map"]) == {"peer0"}
+
+
+def test_a_report_of_garbage_is_made_piece_by_piece() -> None:
+    report = GcReport({"a": "A", "b": "B", "c": "C"})
+    pieces = [
+        report.page([Collected("a", cid(1)), Collected("a", cid(2), "bad")]),
+        report.page([Collected("a", error="x"), Collected("a", error="y"), Collected("b", error="away")]),
+        report.end(),
+    ]
+    assert all(pieces)
+    assert json.loads(b"".join(pieces))["peer_map"] == {
+        "A": {"peer": "A", "peername": "a", "keys": [{"key": ONE}, {"key": TWO, "error": "bad"}], "error": "x; y"},
+        "B": {"peer": "B", "peername": "b", "keys": [], "error": "away"},
+        "C": {"peer": "C", "peername": "c", "keys": []},
+    }
+    assert json.loads(GcReport({}).end()) == {"peer_map": {}}
 
 
 async def test_local_shows_the_home_peer_only(client: Client) -> None:
@@ -136,8 +185,16 @@ async def test_local_shows_the_home_peer_only(client: Client) -> None:
 async def test_slashes_are_redirected_and_wrong_methods_refused(client: Client) -> None:
     answer = await client.get("/id/?a=b", allow_redirects=False)
     assert (answer.status, answer.headers["Location"]) == (307, "/id?a=b")
-    answer = await client.get("/monitor//metrics", allow_redirects=False)
-    assert (answer.status, answer.headers["Location"]) == (301, "/monitor/metrics")
+    for path, location in (
+        ("/monitor//metrics", "/monitor/metrics"),
+        ("/pins/../id?a=b", "/id?a=b"),
+        (f"/pins/ipfs/{ONE}/%2e%2e/x/./y", "/pins/ipfs/x/y"),
+        ("/../..", "/"),
+        (f"/pins//{ONE}/", f"/pins/{ONE}/"),
+    ):
+        url = URL(f"http://{client.host}:{client.port}{path}", encoded=True)
+        answer = await client.session.get(url, allow_redirects=False)
+        assert (answer.status, answer.headers["Location"]) == (301, location)
     answer = await client.delete("/version")
     assert (answer.status, await answer.text()) == (405, "")
     assert (await client.get("/nothing/")).status == 404

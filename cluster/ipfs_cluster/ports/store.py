@@ -138,7 +138,7 @@ class Store(Protocol):
         ...
 
     def works(self, peer: PeerId | None = None) -> AsyncIterator[list[Work]]:
-        """All rows, in pages of at most 1,000."""
+        """All rows, in pages of at most 1,000; those of one CID beside each other."""
         ...
 
     async def due(

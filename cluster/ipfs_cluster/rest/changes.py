@@ -16,6 +16,7 @@ from ipfs_cluster.errors import ClusterError, InvalidCid, NotPinned, UnknownPeer
 from ipfs_cluster.model import PinOptions
 from ipfs_cluster.rest import shapes
 from ipfs_cluster.rest.answers import BadRequest, answer, cid_of, stream
+from ipfs_cluster.rest.garbage import collect
 from ipfs_cluster.rest.keys import CLUSTER, VERSION
 from ipfs_cluster.rest.options import pin_options, wait_of
 from ipfs_cluster.rest.statuses import is_local, status_of
@@ -104,24 +105,6 @@ async def _recover_all(request: web.Request) -> web.StreamResponse:
     return await stream(request, pages())
 
 
-# --- garbage ---
-
-
-async def _gc(request: web.Request) -> web.StreamResponse:
-    cluster = request.app[CLUSTER]
-    peers = {peer.name: peer.id for peer in cluster.views.peers()}
-    found: dict[str, dict[str, Any]] = {}
-    async for page in cluster.gc(local=is_local(request)):
-        for one in page:
-            peer = peers[one.peername]
-            seen = found.setdefault(peer, {"peer": peer, "peername": one.peername, "keys": []})
-            if one.cid is None:
-                seen["error"] = one.error
-            else:
-                seen["keys"].append({"key": cids.text(one.cid)} | ({"error": one.error} if one.error else {}))
-    return answer({"peer_map": found})
-
-
 # --- peers ---
 
 
@@ -154,7 +137,7 @@ ROUTES = (
     web.delete(PATH, _unpin),
     web.post("/pins/{cid}", _pin),
     web.delete("/pins/{cid}", _unpin),
-    web.post("/ipfs/gc", _gc),
+    web.post("/ipfs/gc", collect),
     web.post("/peers", _add_peer),
     web.delete("/peers/{peer}", _remove_peer),
 )

@@ -203,7 +203,7 @@ class MemoryStore:
             row = self._ready().rows.get(key)
             return None if row is None else self._complete(row)
 
-        keys = [key for key in self._ready().rows if peer in (None, key[0])]
+        keys = sorted((key for key in self._ready().rows if peer in (None, key[0])), key=lambda key: (key[1], key[0]))
         async for page in _pages(keys, found):
             yield page
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import groupby
 
 import pytest
 
@@ -255,6 +256,7 @@ class WorkContract:
         assert await store.work_counts() == {(ALICE, PIN_QUEUED): 1100, (BOB, PIN_QUEUED): 1099, (BOB, PIN_ERROR): 1}
         works = await flat(store.works())
         assert len({(work.peer, work.cid) for work in works}) == len(works) == 2200
+        assert len(list(groupby(works, lambda work: work.cid))) == 1100
         assert {work.cid for work in await flat(store.works(BOB))} == {cid(n) for n in range(1100)}
         assert len(await store.work([cid(n) for n in range(1100)])) == 2200
 
