@@ -77,9 +77,9 @@ class Views:
         """The entry of a CID."""
         return await self._store.get(cid)
 
-    def pins(self, query: PinQuery) -> AsyncIterator[list[Pin]]:
-        """All matching entries in pages, in no promised order."""
-        return self._store.pins(query)
+    def pins(self, query: PinQuery, *, most: int = 1000) -> AsyncIterator[list[Pin]]:
+        """All matching entries in pages of at most `most`, in no promised order."""
+        return self._store.pins(query, most=most)
 
     def listing(self, query: PinQuery, *, by_text: bool = False) -> AsyncIterator[list[ListedPin]]:
         """Light lines: recursive before direct, or byte-sorted by text; with the home node's foreign pins."""
@@ -187,12 +187,12 @@ class Views:
         return self._store.foreign(peer)
 
     async def statuses(
-        self, wanted: Set[TrackerStatus] | None = None
+        self, wanted: Set[TrackerStatus] | None = None, *, most: int = 1000
     ) -> AsyncIterator[list[tuple[Pin, list[PinStatus]]]]:
-        """Entries with their statuses on every peer, in pages: all, or those that have one of `wanted` somewhere. What
-        only rows of work can say (errors, queues) is found by these.
+        """Entries with their statuses on every peer, in pages of at most `most`: all, or those that have one of
+        `wanted` somewhere. What only rows of work can say (errors, queues) is found by these.
         """
-        async for page in self._store.pins(PinQuery(statuses=self._rows_of(wanted))):
+        async for page in self._store.pins(PinQuery(statuses=self._rows_of(wanted)), most=most):
             works: dict[Cid, list[Work]] = {}
             for work in await self._store.work([pin.cid for pin in page]):
                 works.setdefault(work.cid, []).append(work)

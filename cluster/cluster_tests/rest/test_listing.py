@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -14,7 +15,7 @@ from ipfs_cluster import Wait
 from ipfs_cluster import cid as cids
 from ipfs_cluster.model import NodePin, Pin, PinMode, PinOptions
 from ipfs_cluster.ports import PinQuery
-from ipfs_cluster.rest.app import app
+from ipfs_cluster.rest.app import LISTED, TURNS, app
 
 __all__ = ["world"]
 
@@ -55,9 +56,9 @@ async def test_a_status_filter_reads_only_entries_with_work(
     queries: list[PinQuery] = []
     pins = world.store.pins
 
-    def noted(query: PinQuery = PinQuery(), after_revision: int = 0) -> AsyncIterator[list[Pin]]:
+    def noted(query: PinQuery = PinQuery(), after_revision: int = 0, *, most: int = 1000) -> AsyncIterator[list[Pin]]:
         queries.append(query)
-        return pins(query, after_revision)
+        return pins(query, after_revision, most=most)
 
     monkeypatch.setattr(world.store, "pins", noted)
     assert await found(client, "/pins?filter=pinned") == ["held"]
@@ -93,3 +94,34 @@ async def test_pins_that_are_none_of_the_pinsets_are_listed_by_peer(world: World
     assert (await client.get("/pins/foreign?peer=name0")).status == 204
     refused = await client.get("/pins/foreign?peer=nobody")
     assert (refused.status, await refused.json()) == (400, {"code": 400, "message": "there is no peer nobody"})
+
+
+async def test_a_crowd_of_listings_takes_turns_and_a_slow_reader_keeps_none(
+    world: World,
+    client: TestClient,  # type: ignore[type-arg]
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert world.cluster is not None
+    rows = [Pin(cid(number), name="n" * 10_000) for number in range(LISTED)]
+    now: list[int] = []
+    at_once: list[int] = []
+
+    async def endless(query: PinQuery, *, most: int) -> AsyncIterator[list[Pin]]:
+        assert most == LISTED
+        while True:
+            now.append(0)
+            at_once.append(len(now))
+            await asyncio.sleep(0)
+            now.pop()
+            yield rows
+
+    monkeypatch.setattr(world.cluster.views, "pins", endless)
+    crowd = await asyncio.gather(*(client.get("/allocations") for _ in range(8)))
+    assert (await client.get(f"/allocations/{cids.text(cid(1))}")).status == 404, "others are answered"
+    # Nobody of the crowd reads on, so all of them stand still, and somebody who reads is served.
+    reader = await client.get("/allocations")
+    for _ in range(300):
+        assert await reader.content.readline()
+    assert max(at_once) == TURNS
+    for answer in [*crowd, reader]:
+        answer.close()

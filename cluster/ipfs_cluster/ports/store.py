@@ -101,8 +101,8 @@ class Store(Protocol):
         """The visible entries of those CIDs that have one, from one moment."""
         ...
 
-    def pins(self, query: PinQuery = ..., after_revision: int = 0) -> AsyncIterator[list[Pin]]:
-        """All matching entries in pages of at most 1,000, in no promised order, none of them empty.
+    def pins(self, query: PinQuery = ..., after_revision: int = 0, *, most: int = 1000) -> AsyncIterator[list[Pin]]:
+        """All matching entries in pages of at most `most`, in no promised order, none of them empty.
 
         after_revision: only entries written after this revision. Entries may be rewritten while they are read, by the
         reader too: each comes as it is when its page is read, and one that was read and still matches, or no longer

@@ -17,10 +17,12 @@ from aiohttp.abc import AbstractStreamWriter
 from ipfs_cluster import cid as cids
 from ipfs_cluster.errors import ClusterError, InvalidArgument, InvalidCid, NotPinned, UnknownPeer
 from ipfs_cluster.http1 import STREAM_ERROR, last_chunk, sees_trailers
+from ipfs_cluster.rest.keys import LISTINGS
 
 log = logging.getLogger(__name__)
 
 CRASHED = "an error occurred"
+_spelled = json.JSONEncoder(separators=(",", ":")).encode
 _RESET_AT_ONCE = struct.pack("ii", 1, 0)
 
 
@@ -98,7 +100,7 @@ def answer(value: object, status: int = 200) -> web.Response:
 
 def line(value: object) -> bytes:
     """One line of NDJSON."""
-    return json.dumps(value, separators=(",", ":")).encode() + b"\n"
+    return _spelled(value).encode() + b"\n"
 
 
 class Stream(web.StreamResponse):
@@ -172,17 +174,22 @@ def cut(request: web.Request, *, flush: bool = True) -> None:
 
 
 async def stream(request: web.Request, pages: AsyncIterator[list[dict[str, Any]]]) -> web.StreamResponse:
-    """Page by page; the first page is awaited before the head, so that an early error is a proper answer. None at all
-    is 204.
+    """Page by page, each in a turn of its own; the first is awaited before the head, so that an early error is a proper
+    answer. None at all is 204.
     """
+    turns, source = request.app[LISTINGS], aiter(pages)
     response: Stream | None = None
     try:
-        async for page in pages:
-            if not page:
+        while True:
+            async with turns:
+                if (page := await anext(source, None)) is None:
+                    break
+                data = b"".join(map(line, page))
+                del page  # who reads slowly has the service keep the text only
+            if not data:
                 continue
-            if response is None:
-                response = Stream(request)
-            await response.write(b"".join(map(line, page)))
+            response = response or Stream(request)
+            await response.write(data)
             if request.method == hdrs.METH_HEAD:
                 break
     except (ClusterError, BadRequest) as error:

@@ -6,6 +6,7 @@ Streams are NDJSON with `X-Stream-Error` in mind; a stream without items is 204,
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -19,10 +20,14 @@ from ipfs_cluster.rest import changes, health, shapes, upkeep
 from ipfs_cluster.rest.adding import add
 from ipfs_cluster.rest.answers import BadRequest, answer, cid_of, errors, parsed, stream
 from ipfs_cluster.rest.http import HttpRules, add_http
-from ipfs_cluster.rest.keys import CLUSTER, VERSION
+from ipfs_cluster.rest.keys import CLUSTER, LISTINGS, VERSION
 from ipfs_cluster.rest.openapi import openapi
 from ipfs_cluster.rest.statuses import shown, status_of
 from ipfs_cluster.rest.watch import add_watchers, watch
+
+TURNS = 2
+LISTED = 50
+"""Lines of a page: about a millisecond, and little to keep for somebody who reads slowly."""
 
 FILTERS: dict[str, set[TrackerStatus]] = {
     "error": {TrackerStatus.CLUSTER_ERROR, TrackerStatus.PIN_ERROR, TrackerStatus.UNPIN_ERROR},
@@ -36,6 +41,7 @@ def app(cluster: Cluster, version: str, rules: HttpRules = HttpRules()) -> web.A
     application = web.Application(middlewares=[errors])
     application[CLUSTER] = cluster
     application[VERSION] = version
+    application[LISTINGS] = asyncio.Semaphore(TURNS)
     add_http(application, rules)
     add_watchers(application)
     application.add_routes(
@@ -89,7 +95,7 @@ async def _allocations(request: web.Request) -> web.StreamResponse:
     )
 
     async def pages() -> AsyncIterator[list[dict[str, Any]]]:
-        async for page in request.app[CLUSTER].views.pins(query):
+        async for page in request.app[CLUSTER].views.pins(query, most=LISTED):
             yield [shapes.pin(entry) for entry in page]
 
     return await stream(request, pages())
@@ -123,7 +129,7 @@ async def _pins(request: web.Request) -> web.StreamResponse:
     wanted = _statuses(request.query.get("filter", ""))
 
     async def pages() -> AsyncIterator[list[dict[str, Any]]]:
-        async for page in views.statuses(wanted):
+        async for page in views.statuses(wanted, most=LISTED):
             lines = [(entry, shown(request, statuses)) for entry, statuses in page]
             yield [
                 shapes.global_pin_info(entry.cid, entry, shown)

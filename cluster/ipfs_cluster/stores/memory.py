@@ -134,13 +134,15 @@ class MemoryStore:
         entries = self._ready().entries
         return {cid: entries[cid] for cid in cids if cid in entries}
 
-    async def pins(self, query: PinQuery = PinQuery(), after_revision: int = 0) -> AsyncIterator[list[Pin]]:
+    async def pins(
+        self, query: PinQuery = PinQuery(), after_revision: int = 0, *, most: int = PAGE
+    ) -> AsyncIterator[list[Pin]]:
         def found(cid: Cid) -> Pin | None:
             state = self._ready()
             pin = state.entries.get(cid)
             return pin if pin is not None and pin.revision > after_revision and _matches(state, query, pin) else None
 
-        async for page in _pages(list(self._ready().entries), found):
+        async for page in _pages(list(self._ready().entries), found, most):
             yield page
 
     async def listing(
@@ -327,14 +329,14 @@ def _foreign_entry(record: ForeignPin | None) -> Pin | None:
     return Pin(pin.cid, mode=pin.mode, type=PinType.PIN, name=pin.name, allocations=(record.peer,))
 
 
-async def _pages(keys: Iterable[_K], found: Callable[[_K], _T | None]) -> AsyncIterator[list[_T]]:
+async def _pages(keys: Iterable[_K], found: Callable[[_K], _T | None], most: int = PAGE) -> AsyncIterator[list[_T]]:
     """Look each key up when its page's turn has come; no page is empty."""
     page: list[_T] = []
     for key in keys:
         item = found(key)
         if item is not None:
             page.append(item)
-        if len(page) == PAGE:
+        if len(page) == most:
             yield page
             page = []
     if page:

@@ -155,18 +155,19 @@ def pins_page(
     after_revision: int,
     after: After,
     names: Names | None = None,
+    most: int = PAGE,
 ) -> tuple[list[Pin], After | None]:
-    """Entries behind `after`, and where to go on; None at the end."""
+    """At most so many entries behind `after`, and where to go on; None at the end."""
     if after.first:
         after = replace(after, few=few(connection, peers, query, names), first=False)
     table, values = _table(query, after.few)
     sql, more = conditions(query, peers)
     rows = connection.execute(
         f"SELECT {PIN_COLUMNS}, p.id FROM {table} AND p.id > ? AND p.visible AND +p.revision > ?{sql} "
-        f"ORDER BY p.id LIMIT {PAGE}",
-        (*values, after.id, after_revision, *more),
+        "ORDER BY p.id LIMIT ?",
+        (*values, after.id, after_revision, *more, most),
     ).fetchall()
-    following = replace(after, id=rows[-1][-1]) if len(rows) == PAGE else None
+    following = replace(after, id=rows[-1][-1]) if len(rows) == most else None
     return [load_pin(row[:-1], peers) for row in rows], following
 
 

@@ -26,7 +26,7 @@ from ipfs_cluster.ports import (
     Write,
 )
 from ipfs_cluster.stores.bell import Bell
-from ipfs_cluster.stores.checks import REMOVALS_KEPT, check_writes
+from ipfs_cluster.stores.checks import PAGE, REMOVALS_KEPT, check_writes
 from ipfs_cluster.stores.sqlite import listing, queries, reads, schema
 from ipfs_cluster.stores.sqlite.codec import PeerNumbers
 from ipfs_cluster.stores.sqlite.figures import figures
@@ -185,12 +185,14 @@ class SqliteStore:
     async def get_many(self, cids: Sequence[Cid]) -> dict[Cid, Pin]:
         return await self._read(reads.get_many, cids) if cids else {}
 
-    async def pins(self, query: PinQuery = PinQuery(), after_revision: int = 0) -> AsyncIterator[list[Pin]]:
+    async def pins(
+        self, query: PinQuery = PinQuery(), after_revision: int = 0, *, most: int = PAGE
+    ) -> AsyncIterator[list[Pin]]:
         opened = self._ready()
         workers, names = opened.asked(query)
         after: queries.After | None = queries.After()
         while after is not None:
-            page, after = await workers.call(queries.pins_page, opened.peers, query, after_revision, after, names)
+            page, after = await workers.call(queries.pins_page, opened.peers, query, after_revision, after, names, most)
             if page:
                 yield page
 
