@@ -14,10 +14,11 @@ ZERO_TIME = "0001-01-01T00:00:00Z"
 
 
 def moment(seconds: float) -> str:
-    """RFC 3339 in UTC; the zero time of Go for 0."""
+    """RFC 3339 in UTC as Go writes it, a fraction without zeros at its end; the zero time of Go for 0."""
     if seconds <= 0:
         return ZERO_TIME
-    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+    text = datetime.fromtimestamp(seconds, UTC).isoformat().removesuffix("+00:00")
+    return (text.rstrip("0") if "." in text else text) + "Z"
 
 
 def pin(entry: Pin) -> dict[str, Any]:
@@ -51,8 +52,12 @@ def global_pin_info(cid: cids.Cid, entry: Pin | None, statuses: Sequence[PinStat
         "origins": list(entry.origins) if entry else [],
         "created": moment(entry.timestamp) if entry else ZERO_TIME,
         "metadata": dict(sorted(entry.metadata.items())) or None if entry else None,
-        "peer_map": {status.peer: pin_info(status) for status in statuses},
+        "peer_map": {status.peer: pin_info(status) for status in sorted(statuses, key=_peer)},
     }
+
+
+def _peer(status: PinStatus) -> str:
+    return status.peer
 
 
 def foreign(found: ForeignPin, peername: str) -> dict[str, Any]:
