@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import shutil
 import signal
 import statistics
@@ -21,10 +20,11 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from compat_tests.harness.kubo import KuboNode
-from compat_tests.harness.process import Child
+from compat_tests.harness.process import Child, reset_peak, resident_mb
 from compat_tests.harness.service import Service
 
 T = TypeVar("T")
+__all__ = ["Stage", "arguments", "cpu_seconds", "interleave", "need", "pid_of", "ratio", "reset_peak", "resident_mb"]
 MIB = 1 << 20
 CALM: dict[str, Any] = {"monitor_ping_interval": "15s", "pin_recover_interval": "5m"}
 """The usual timers; the harness makes them fast for tests."""
@@ -109,19 +109,6 @@ def cpu_seconds(*pids: int) -> float:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
         ticks += int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def resident_mb(pid: int, *, peak: bool = False) -> float:
-    """Resident memory in MB (10^6 bytes), now or at its highest since `reset_peak`."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    match = re.search(rf"^{'VmHWM' if peak else 'VmRSS'}:\s+(\d+) kB", status, re.MULTILINE)
-    assert match is not None
-    return int(match[1]) * 1024 / 1e6
-
-
-def reset_peak(pid: int) -> None:
-    """The highest resident memory counts from now on."""
-    Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")
 
 
 def interleave(variants: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -56,3 +57,16 @@ class Child:
 
     def output(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")
+
+
+def resident_mb(pid: int, *, peak: bool = False) -> float:
+    """Resident memory in MB (10^6 bytes), now or at its highest since `reset_peak`."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    match = re.search(rf"^{'VmHWM' if peak else 'VmRSS'}:\s+(\d+) kB", status, re.MULTILINE)
+    assert match is not None
+    return int(match[1]) * 1024 / 1e6
+
+
+def reset_peak(pid: int) -> None:
+    """The highest resident memory counts from now on."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 
@@ -85,6 +86,17 @@ async def test_an_accepted_pin_is_answered_before_the_nodes_have_it(world: World
     missing = cids.text(cid(1000))
     assert (await client.post(f"/pins/{missing}")).status == 200
     assert TrackerStatus.PINNED not in await world.status(cid(1000))
+
+
+async def test_who_leaves_while_it_waits_leaves_the_pin_and_waits_no_more(world: World, client: Client) -> None:
+    cluster, missing = world.cluster, cids.text(cid(1000))
+    assert cluster is not None
+    _, writer = await asyncio.open_connection(client.server.host, client.server.port)
+    writer.write(f"POST /pins/{missing}?wait=all HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    await until(lambda: cluster.waiting == 1, "it waits")
+    writer.close()
+    await until(lambda: cluster.waiting == 0, "it does not wait any more")
+    assert await world.kept().get(cid(1000)) is not None
 
 
 async def test_an_update_takes_over_what_the_old_pin_was(world: World, client: Client) -> None:
