@@ -14,6 +14,7 @@ from yarl import URL
 from cluster_tests.engine.conftest import World, cid, until, world
 from ipfs_cluster import cid as cids
 from ipfs_cluster.gc import Collected
+from ipfs_cluster.identity import create
 from ipfs_cluster.model import PeerId, PinMode, TrackerStatus, Work
 from ipfs_cluster.rest.app import app
 from ipfs_cluster.rest.garbage import GcReport
@@ -43,6 +44,16 @@ async def test_a_pin_has_the_options_of_its_request(world: World, client: Client
     stored = await world.kept().get(cid(1))
     assert stored is not None
     assert stored.expire_at == world.clock.time() + 3600
+
+
+async def test_peers_are_preferred_by_id_or_name_and_strangers_passed_over(world: World, client: Client) -> None:
+    given = f"user-allocations={create().id},name2,peer1,name2"
+    pin = await (await client.post(f"/pins/{ONE}?replication=2&{given}&wait=all")).json()
+    assert set(pin["allocations"]) == {"peer1", "peer2"}
+    pin = await (await client.post(f"/pins/{ONE}?shard-size=9&wait=all")).json()
+    assert (pin["shard_size"], set(pin["allocations"])) == (9, {"peer1", "peer2"})
+    refused = await client.post(f"/pins/{TWO}?user-allocations=peer9")
+    assert (refused.status, await world.kept().get(cid(2))) == (400, None)
 
 
 @pytest.mark.parametrize(

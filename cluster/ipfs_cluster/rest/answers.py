@@ -147,7 +147,7 @@ class Stream(web.StreamResponse):
 
     async def fail(self, message: str, *, values: bool = True) -> None:
         """It broke off. values: what was sent are whole JSON values, so that the error can be one more."""
-        log.error("%s broke off: %s", self._client.path, message)
+        log.error("%s broke off: %r", self._client.path, message)
         fields = self._client.headers
         if self._chunks and sees_trailers(fields.get(hdrs.USER_AGENT, ""), fields.get(hdrs.TE, "")):
             self._end = last_chunk(message)
