@@ -243,6 +243,7 @@ def drive(label: str, url: str) -> set[int]:
     return seen
 
 
+@pytest.mark.timeout(240)  # some seconds of computing, which take minutes on a busy machine
 async def test_answers_are_those_of_the_document(api: Api) -> None:
     async with aiohttp.ClientSession(api.url) as session:
         for label in OPERATIONS:
