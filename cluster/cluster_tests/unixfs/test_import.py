@@ -7,7 +7,7 @@ import random
 import tempfile
 import tracemalloc
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import IO, Any
 
 import pytest
@@ -29,15 +29,46 @@ NOISE = random.Random(8).randbytes(300_000)
 
 @pytest.mark.parametrize("layout", ["balanced", "trickle"])
 @pytest.mark.parametrize("raw", [True, False])
-def test_threads_change_nothing(layout: str, raw: bool) -> None:
+def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch, layout: str, raw: bool) -> None:
+    monkeypatch.setattr(Pooled, "TASK", 50_000)
     asked = Asked(chunker="size-20000", max_links=3, trickle=layout == "trickle", raw_leaves=raw)
     plain = imported(File(NOISE), resolve(asked))
     with ThreadPoolExecutor(3) as pool:
-        threaded = imported(File(NOISE), resolve(asked), leaves=Pooled(pool, 4), piece=7000)
-    assert threaded.events == plain.events
-    assert [(cid, block.data) for cid, block in threaded.blocks.items()] == [
-        (cid, block.data) for cid, block in plain.blocks.items()
-    ]
+        leaves = Pooled(pool, 2)
+        for _ in range(2):
+            threaded = imported(File(NOISE), resolve(asked), leaves=leaves, piece=7000)
+            assert threaded.events == plain.events
+            assert [(cid, block.data) for cid, block in threaded.blocks.items()] == [
+                (cid, block.data) for cid, block in plain.blocks.items()
+            ]
+
+
+class _Counting(ThreadPoolExecutor):
+    """Counts the tasks that nobody took the result of yet."""
+
+    def __init__(self) -> None:
+        super().__init__(2)
+        self.open = self.most = 0
+
+    def submit(self, call: Any, /, *arguments: Any, **named: Any) -> Future[Any]:
+        future = super().submit(call, *arguments, **named)
+        self.open += 1
+        self.most = max(self.most, self.open)
+        result = future.result
+
+        def taken(timeout: float | None = None) -> Any:
+            self.open -= 1
+            return result(timeout)
+
+        future.result = taken  # type: ignore[method-assign]
+        return future
+
+
+def test_what_waits_for_threads_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pooled, "TASK", 1000)
+    with _Counting() as pool:
+        imported(File(NOISE), resolve(Asked(chunker="size-500")), leaves=Pooled(pool, 3), piece=10_000)
+    assert (pool.most, pool.open) == (3, 0)
 
 
 def test_blocks_are_the_dag() -> None:

@@ -20,7 +20,7 @@ VECTORS = expected()
 def _check(name: str) -> None:
     case = CASES[name]
     with ThreadPoolExecutor(2) as pool:
-        leaves = Pooled(pool, 4) if name in LARGE else None
+        leaves = Pooled(pool) if name in LARGE else None
         out = imported(case.make(), resolve(case.asked), leaves=leaves, keep=name not in LARGE)
     cid, size = VECTORS[name]
     assert cids.text_in(out.root.cid, "base32" if name in ("V029", "V059") else None) == cid

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future
 from typing import Protocol
 
@@ -22,7 +22,7 @@ class Leaves(Protocol):
         """Take a chunk; the leaves that are ready now."""
         ...
 
-    def drain(self) -> list[Made]:
+    def drain(self, encoder: Encoder) -> Iterable[Made]:
         """All that are left."""
         ...
 
@@ -33,36 +33,45 @@ class InPlace:
     def put(self, encoder: Encoder, chunk: Chunk) -> list[Made]:
         return [encoder.leaf(chunk)]
 
-    def drain(self) -> list[Made]:
-        return []
+    def drain(self, encoder: Encoder) -> Iterable[Made]:
+        return ()
 
 
 class Pooled:
-    """Hashes in an executor's threads, `window` chunks at most in the making; small chunks where they come.
+    """Hashes in an executor's threads, about 1 MiB of chunks a task, at most `window` tasks at once; what is left over
+    at the end, and all of a small file, where it comes. For one file at a time.
 
-    hashlib lets go of the interpreter's lock, so that two threads do nearly twice as much. For one file at a time.
+    hashlib lets go of the interpreter's lock, so that two threads do nearly twice as much. A task for each chunk would
+    hand that lock around four times as often.
     """
 
-    SMALL = 16 << 10
+    TASK = 1 << 20
 
-    def __init__(self, executor: Executor, window: int) -> None:
+    def __init__(self, executor: Executor, window: int = 6) -> None:
         self._executor = executor
         self._window = window
-        self._waiting: deque[Future[Made]] = deque()
+        self._waiting: deque[Future[list[Made]]] = deque()
+        self._chunks: list[Chunk] = []
+        self._bytes = 0
 
     def put(self, encoder: Encoder, chunk: Chunk) -> list[Made]:
-        if sum(map(len, chunk)) < self.SMALL and not self._waiting:
-            return [encoder.leaf(chunk)]
-        self._waiting.append(self._executor.submit(encoder.leaf, chunk))
-        ready: list[Made] = []
-        while self._waiting and (len(self._waiting) >= self._window or self._waiting[0].done()):
-            ready.append(self._waiting.popleft().result())
-        return ready
+        self._chunks.append(chunk)
+        self._bytes += sum(map(len, chunk))
+        if self._bytes < self.TASK:
+            return []
+        self._waiting.append(self._executor.submit(_leaves, encoder, self._chunks))
+        self._chunks, self._bytes = [], 0
+        return self._waiting.popleft().result() if len(self._waiting) >= self._window else []
 
-    def drain(self) -> list[Made]:
-        ready = [future.result() for future in self._waiting]
-        self._waiting.clear()
-        return ready
+    def drain(self, encoder: Encoder) -> Iterator[Made]:
+        while self._waiting:
+            yield from self._waiting.popleft().result()
+        yield from _leaves(encoder, self._chunks)
+        self._chunks, self._bytes = [], 0
+
+
+def _leaves(encoder: Encoder, chunks: list[Chunk]) -> list[Made]:
+    return [encoder.leaf(chunk) for chunk in chunks]
 
 
 class FileImport:
@@ -106,7 +115,7 @@ class FileImport:
             yield block
             return
         yield from self._flush_first()
-        yield from self._place(self._leaves.drain())
+        yield from self._place(self._leaves.drain(self._encoder))
         yield from self._layout.finish(self._metadata)
         self.node = self._layout.root
 
@@ -124,7 +133,7 @@ class FileImport:
             chunk, self._first = self._first, None
             yield from self._place(self._leaves.put(self._encoder, chunk))
 
-    def _place(self, leaves: list[Made]) -> Iterator[Block]:
+    def _place(self, leaves: Iterable[Made]) -> Iterator[Block]:
         for node, block in leaves:
             yield block
             yield from self._layout.add(node)
