@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from io import BytesIO
 from typing import Any
@@ -49,6 +50,15 @@ def test_what_ipfs_cluster_writes_is_read_and_written_again_byte_for_byte(conten
     assert line(entry) == content
 
 
+@pytest.mark.parametrize("value", [True, 1.0, "1", [1], None])
+def test_what_equals_a_number_is_none(value: object) -> None:
+    """After a line with the right one, which must not speak for it."""
+    right = UPSTREAM.replace(b'"replication_factor_min":2', b'"replication_factor_min":1')
+    wrong = right.replace(b'"replication_factor_min":1', b'"replication_factor_min":' + json.dumps(value).encode())
+    with pytest.raises(BadState, match="line 2: replication_factor_min"):
+        read(right + wrong)
+
+
 def test_every_field_arrives() -> None:
     assert read(UPSTREAM) == [
         Pin(
@@ -90,6 +100,26 @@ def entries(draw: st.DrawFn) -> Pin:
         draw(st.integers(0, 2**64 - 1)),
         draw(times),
     )
+
+
+@given(entries())
+def test_the_usual_entry_is_written_as_any_other(entry: Pin) -> None:
+    """The fast way and the general one are the same text."""
+    general = replace(entry, metadata={"k": "v"}, origins=("/x",))
+    usual = replace(entry, metadata={}, origins=(), pin_update=None, reference=None, shard_size=0)
+    expected = json.loads(line(general)) | {
+        "metadata": None,
+        "origins": [],
+        "pin_update": None,
+        "reference": None,
+        "shard_size": 0,
+    }
+    content = line(usual)
+    assert list(json.loads(content).items()) == list(expected.items())
+    assert not re.search("[<>&\u2028\u2029]", content.decode())
+    assert (json.dumps(json.loads(content), separators=(",", ":"), ensure_ascii=False)) == re.sub(
+        r"\\u(003[ce]|0026|202[89])", lambda match: chr(int(match[1], 16)), content.decode()
+    ).removesuffix("\n")
 
 
 @given(st.lists(entries(), min_size=1, max_size=5))

@@ -166,6 +166,8 @@ def _validated(raw: bytes) -> Cid:
     """Checks of go-cid's Cast: version, codec, and a multihash whose length is exactly what follows."""
     if len(raw) == 34 and raw[0] == SHA2_256 and raw[1] == 0x20:
         return Cid(raw)
+    if len(raw) == 36 and raw[0] == 1 and raw[1] < 0x80 and raw[2] == SHA2_256 and raw[3] == 0x20:
+        return Cid(raw)  # what nearly all are: version 1, a codec of one byte
     version, at = _varint(raw, 0)
     if version != 1:
         raise InvalidCid(f"expected 1 as the cid version number, got: {version}")

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, BinaryIO
 
 from ipfs_cluster import cid as cids
@@ -23,6 +24,8 @@ LONGEST = 16 * 1024 * 1024
 
 _ESCAPE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 _SPECIAL = re.compile("[<>&\u2028\u2029]")
+_decode = json.JSONDecoder().raw_decode
+_quoted = json.JSONEncoder(ensure_ascii=False).encode
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")
 _PEER = re.compile(r"[1-9A-HJ-NP-Za-km-z]{40,64}")
@@ -44,7 +47,28 @@ class Overrides:
 
 def line(entry: Pin) -> bytes:
     """An entry and its LF."""
-    return (_SPECIAL.sub(lambda match: _ESCAPE[match[0]], _encode(shapes.pin(entry))) + "\n").encode()
+    if entry.metadata or entry.origins or entry.pin_update or entry.reference or entry.shard_size:
+        return (_escaped(_encode(shapes.pin(entry))) + "\n").encode()
+    # Nearly all entries; the same text, at a third of the time.
+    head = _head(entry.replication_min, entry.replication_max)
+    name = _escaped(_quoted(entry.name)) if entry.name else '""'
+    allocations = ",".join(map(_quoted, entry.allocations))
+    depth = 0 if entry.mode is PinMode.DIRECT else 1 if entry.type is PinType.SHARD else -1
+    return (
+        f'{head}{name},"mode":"{entry.mode}","shard_size":0,"user_allocations":null,'
+        f'"expire_at":"{shapes.moment(entry.expire_at)}","metadata":null,"pin_update":null,"origins":[],'
+        f'"cid":"{cids.text(entry.cid)}","type":"{entry.type}","allocations":[{allocations}],"max_depth":{depth},'
+        f'"reference":null,"timestamp":"{shapes.moment(entry.timestamp)}"}}\n'
+    ).encode()
+
+
+def _head(low: int, high: int) -> str:
+    return f'{{"replication_factor_min":{low},"replication_factor_max":{high},"name":'
+
+
+def _escaped(text: str) -> str:
+    """As Go's encoder, which keeps JSON harmless inside HTML."""
+    return _SPECIAL.sub(lambda match: _ESCAPE[match[0]], text)
 
 
 class Reader:
@@ -72,11 +96,19 @@ class Reader:
         return BadState(f"line {self.number}: {reason}")
 
 
+def _value(text: str) -> Any:
+    """As json.loads; faster for a line as ipfs-cluster writes it."""
+    if not text.startswith("{"):
+        return json.loads(text)
+    found, end = _decode(text)
+    return found if text[end:] in ("\n", "") else json.loads(text)
+
+
 def _object(raw: bytes) -> dict[str, Any]:
     if len(raw) > LONGEST:
         raise ValueError(f"longer than {LONGEST} bytes")
     try:
-        found = json.loads(raw.decode())
+        found = _value(raw.decode())
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8: {error.reason} at byte {error.start}") from None
     except (json.JSONDecodeError, RecursionError) as error:
@@ -91,11 +123,16 @@ def _object(raw: bytes) -> dict[str, Any]:
     return found
 
 
+_Form = tuple[int, int, PinMode, PinType, int]
+_form_of = itemgetter("replication_factor_min", "replication_factor_max", "mode", "type", "max_depth", "shard_size")
+
+
 class _Factory:
-    """Entries of JSON objects. Lists of peers are the same few again and again: each is checked once."""
+    """Entries of JSON objects. Forms and lists of peers are the same few again and again: each is checked once."""
 
     def __init__(self) -> None:
         self._allocations: dict[tuple[str, ...], tuple[PeerId, ...]] = {}
+        self._forms: dict[tuple[Any, ...], _Form] = {}
 
     def pin(self, data: dict[str, Any]) -> Pin:
         """Raises ValueError, InvalidCid."""
@@ -103,11 +140,10 @@ class _Factory:
             raise ValueError(f"unknown field {_shown(min(unknown))}")
         if "cid" not in data:
             raise ValueError("has no cid")
-        low, high = _factors(data)
-        kind = _word(data, "type", PinType, PinType.PIN)
+        low, high, mode, kind, shard_size = self._form(data)
         return Pin(
             _cid(data, "cid"),
-            _mode(data, kind),
+            mode,
             kind,
             _text(data, "name"),
             self._peers(data),
@@ -118,9 +154,27 @@ class _Factory:
             _time(data, "expire_at"),
             _optional_cid(data, "pin_update"),
             _optional_cid(data, "reference"),
-            _number(data, "shard_size", 0, range(2**64)),
+            shard_size,
             _time(data, "timestamp"),
         )
+
+    def _form(self, data: dict[str, Any]) -> _Form:
+        """Factors, mode, type and shard size. To be equal is not enough: 1, 1.0 and true are."""
+        try:
+            values = _form_of(data)
+            key = (*values, *map(type, values))
+            found = self._forms.get(key)
+        except (KeyError, TypeError):  # one is absent, or a list or a map
+            key, found = (), None
+        if found is None:
+            low, high = _factors(data)
+            kind = _word(data, "type", PinType, PinType.PIN)
+            found = low, high, _mode(data, kind), kind, _number(data, "shard_size", 0, range(2**64))
+            if len(self._forms) > 10_000:
+                self._forms.clear()
+            if key:
+                self._forms[key] = found
+        return found
 
     def _peers(self, data: dict[str, Any]) -> tuple[PeerId, ...]:
         _strings(data, "user_allocations")  # of the request, not kept
@@ -144,8 +198,11 @@ def peers(listed: Iterable[str]) -> tuple[PeerId, ...]:
     return tuple(map(PeerId, found))
 
 
+_NO_OVERRIDES = Overrides()
+
+
 def _overridden(entry: Pin, overrides: Overrides) -> Pin:
-    if overrides == Overrides():
+    if overrides == _NO_OVERRIDES:
         return entry
     low = entry.replication_min if overrides.replication_min is None else overrides.replication_min
     high = entry.replication_max if overrides.replication_max is None else overrides.replication_max
@@ -203,7 +260,7 @@ def _text(data: dict[str, Any], field: str) -> str:
 
 def _strings(data: dict[str, Any], field: str) -> list[str]:
     value = data.get(field)
-    if value is None:
+    if not value and (value is None or value == []):
         return []
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ValueError(f"{field}: {_shown(value)} must be a list of strings")
