@@ -27,17 +27,17 @@ ANSWERS: dict[str, object] = {
 
 
 @contextmanager
-def stub_node() -> Iterator[str]:
+def stub_node(**others: object) -> Iterator[str]:
     """A daemon that has nothing and never finds anything: its multiaddr."""
 
-    over = threading.Event()
+    over, answers = threading.Event(), ANSWERS | {name.replace("_", "/"): value for name, value in others.items()}
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             command = self.path.removeprefix("/api/v0/").split("?")[0]
             if command == "pin/add":
                 over.wait()
-            status, body = 200, json.dumps(ANSWERS[command]).encode() if command in ANSWERS else b""
+            status, body = 200, json.dumps(answers[command]).encode() if command in answers else b""
             if command == "pin/ls" and "arg=" in self.path:
                 status, body = 500, b'{"Message": "path is not pinned", "Code": 0, "Type": "error"}'
             self.send_response(status)
@@ -89,7 +89,7 @@ class Daemon:
 
     def end(self) -> tuple[int, str, str]:
         """Exit status and what is left of stdout and stderr."""
-        out, err = self.process.communicate(timeout=30)
+        out, err = self.process.communicate(timeout=50)
         return self.process.returncode, out, err
 
 
@@ -196,6 +196,18 @@ def test_who_waits_for_a_pin_is_told_when_the_service_stops(folder: Path) -> Non
             assert running.end() == (0, "stopping: running requests may finish\nstopped\n", "")
 
 
+def test_what_only_looks_like_a_node_is_told_of_and_does_not_keep_the_service_from_starting(folder: Path) -> None:
+    with stub_node(pin_ls={"Keys": {}}) as node:
+        configure(folder, node)
+        with daemon(folder, "daemon") as running:
+            assert running.lines_until("ready")
+            running.signal(signal.SIGTERM)
+            status, _, err = running.end()
+    assert status == 0
+    assert "what answers there is no IPFS node: pin/ls lists {'Keys': {}}" in err
+    assert "Traceback" not in err
+
+
 def test_a_log_file_that_cannot_be_opened_changes_nothing(folder: Path) -> None:
     configure(folder, "/unix/nowhere")
     with daemon(folder, "daemon") as running:
@@ -282,20 +294,28 @@ def test_a_node_belongs_to_one_service_and_is_free_when_that_is_killed(folder: P
             assert f"node {NODE_ID} (kubo" in " ".join(again.lines_until("ready"))
 
 
-def test_one_process_per_folder_and_one_per_socket(folder: Path) -> None:
+def test_one_process_per_folder(folder: Path) -> None:
     configure(folder, "/unix/nowhere")
+    with daemon(folder, "daemon") as running:
+        running.lines_until("ready")
+        with daemon(folder, "daemon") as second:
+            assert second.end() == (
+                1,
+                "",
+                f"ipfs-cluster-service: {folder} is in use by process {running.process.pid}: one process per folder\n",
+            )
+        assert rest(folder, "/version")[0] == 200
+
+
+def test_one_process_per_socket(folder: Path) -> None:
     other = folder.parent / "other"
+    configure(folder, "/unix/nowhere")
     configure(other, "/unix/nowhere")
     (other / "service.json").write_text((folder / "service.json").read_text())
     with daemon(folder, "daemon") as running:
         running.lines_until("ready")
-        with daemon(folder, "daemon") as second:
-            status, _, err = second.end()
-            assert (status, err) == (
-                1,
-                f"ipfs-cluster-service: {folder} is in use by process {running.process.pid}: one process per folder\n",
-            )
         with daemon(other, "daemon") as second:
             status, _, err = second.end()
-            assert (status, "cannot listen: somebody listens on" in err) == (1, True)
+            assert status == 1
+            assert "cannot listen: somebody listens on" in err
         assert rest(folder, "/version")[0] == 200

@@ -167,7 +167,10 @@ class KuboNode:
         """pin/ls?stream, drained at full speed."""
         params = [("type", mode.value), ("stream", "true"), ("names", "true")]
         async for values in self._batches("pin/ls", params):
-            yield [NodePin(_cid(value["Cid"]), mode, value.get("Name", "")) for value in values]
+            try:
+                yield [NodePin(_cid(value["Cid"]), mode, value.get("Name", "")) for value in values]
+            except (KeyError, TypeError, AttributeError):
+                raise NodeError(f"what answers there is no IPFS node: pin/ls lists {values[0]!r:.80}") from None
 
     async def indirect(self) -> AsyncIterator[list[Cid]]:
         """pin/ls?type=indirect&stream."""
