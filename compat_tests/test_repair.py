@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from compat_tests.conftest import clear_pins
+from compat_tests.harness.disk import small_disk
 from compat_tests.harness.kubo import KuboNode
 from compat_tests.harness.process import eventually
 from compat_tests.harness.service import Service
@@ -60,6 +63,56 @@ def test_a_dead_node_s_pins_are_made_elsewhere_and_stay_there_when_it_returns(fo
     node.start()
     eventually(lambda: not set(on_it) & set(node.pins()), "the node that returned lets go of what others have now", 60)
     assert {cid: holders(four, cid) for cid in cids} == places
+
+
+def peer_ids(service: Service) -> dict[str, str]:
+    return {peer["peername"]: peer["id"] for peer in service.rest("/peers")}
+
+
+def test_what_a_node_s_denylist_names_is_made_elsewhere(four: Service) -> None:
+    cid = four.nodes[0].add(b"denied at one node", pin="false")
+    denying = four.nodes[1]
+    denying.stop()
+    (denying.folder / "denylists").mkdir()
+    (denying.folder / "denylists" / "own.deny").write_text(f"version: 1\n---\n/ipfs/{cid}\n")
+    denying.start()
+    eventually(lambda: not any(peer["ipfs"]["error"] for peer in four.rest("/peers")), "it is back", 30)
+    ids = peer_ids(four)
+    there = ("user-allocations", f"{ids['n0']},{ids['n1']}")
+    assert four.rpc("pin/add", ("arg", cid), there, ("wait", "accepted")).status == 200
+    eventually(lambda: len(holders(four, cid)) == 2, "another node makes the copy", 30)
+    eventually(lambda: ids["n1"] not in four.rest(f"/allocations/{cid}")[0]["allocations"], "the node is let off", 30)
+    assert "Held by 2, wanted on 2 peers: complete." in four.ctl("why", cid).stdout
+    # Whoever waits is told, and nothing stays.
+    other = four.nodes[0].add(b"denied at another node", pin="false")
+    with (denying.folder / "denylists" / "own.deny").open("a") as denylist:
+        denylist.write(f"/ipfs/{other}\n")
+    refused = four.rpc("pin/add", ("arg", other), there)
+    assert (refused.status, "blocked and cannot be provided" in refused.text) == (500, True)
+    assert other not in four.pins()
+
+
+def test_a_copy_that_does_not_fit_is_made_elsewhere(
+    trio: list[KuboNode], service_factory: Callable[..., Service], tmp_path: Path
+) -> None:
+    """Its figures promise room; its disk has none."""
+    for node in trio:
+        clear_pins(node)
+    with small_disk(tmp_path / "small", 30) as folder:
+        crowded = KuboNode(folder / "repo")
+        crowded.init()
+        crowded.start()
+        service = service_factory([trio[0], trio[1], crowded], cluster=QUICK)
+        try:
+            cid = trio[0].add(os.urandom(60_000_000), pin="false")
+            ids = peer_ids(service)
+            there = ("user-allocations", f"{ids['n0']},{ids['n2']}")
+            assert service.rpc("pin/add", ("arg", cid), there, ("wait", "accepted")).status == 200
+            eventually(lambda: holders(service, cid) == {"n0", "n1"}, "the other node makes the copy", 60)
+            eventually(lambda: service.statuses(cid)["n2"] == "remote", "the node without room is let off", 30)
+        finally:
+            service.stop()
+            crowded.stop()
 
 
 def test_a_drained_node_ends_empty_and_every_pin_stays_on_enough_nodes(four: Service) -> None:

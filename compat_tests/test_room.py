@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from compat_tests.conftest import clear_pins
+from compat_tests.harness.disk import small_disk
 from compat_tests.harness.http import Answer, connect, exchange, file_part, multipart, parse, post
 from compat_tests.harness.kubo import KuboNode
 from compat_tests.harness.process import eventually
@@ -59,18 +56,6 @@ def limited(nodes: list[KuboNode], last: dict[str, object]) -> dict[str, object]
     """The nodes' entries of a configuration, the last one with these keys besides."""
     entries = [{"name": f"n{i}", "node_multiaddress": node.multiaddr} for i, node in enumerate(nodes)]
     return {"nodes": [*entries[:-1], {**entries[-1], **last}]}
-
-
-@contextmanager
-def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
-    folder.mkdir(parents=True)
-    options = ["-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
-    if subprocess.run(["mount", *options], capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small file system needs root")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=False)
 
 
 def test_a_node_below_its_reserve_gets_nothing_new(

@@ -27,7 +27,7 @@ from ipfs_cluster.peer import LocalPeer, PeerSettings, PeerSpec
 from ipfs_cluster.pinning import PinCall, UpdateCall, Wait
 from ipfs_cluster.pins import SETTLE, Pins
 from ipfs_cluster.planning import Defaults
-from ipfs_cluster.ports import Clock, Node, PutPeer, Store
+from ipfs_cluster.ports import Clock, ForgetPeer, Node, PeerRecord, PinQuery, PutPeer, Store
 from ipfs_cluster.queues import Queues
 from ipfs_cluster.removal import UnpinOutcome
 from ipfs_cluster.tasks import TaskSet, sleep_or_event
@@ -98,10 +98,7 @@ class Cluster:
         records = {record.id: record for record in await self._store.peers()}
         for peer in self.peers_by_id.values():
             await peer.load(records)
-        for record in records.values():
-            if record.id not in self.peers_by_id and record.surveyed:
-                # What is pinned everywhere goes on without it: should it return, its node is compared before it works.
-                await self._store.commit([PutPeer(replace(record, surveyed=False))])
+        await self._take_leave([record for record in records.values() if record.id not in self.peers_by_id])
         await self._ingest.clean_up()
         async with asyncio.TaskGroup() as group:
             for peer in self.peers_by_id.values():
@@ -135,6 +132,18 @@ class Cluster:
         for peer in self.peers_by_id.values():
             await peer.node.close()
         await self._store.close()
+
+    async def _take_leave(self, records: Sequence[PeerRecord]) -> None:
+        """Of peers that are configured no more. One that nothing is allocated to is forgotten, with the work that
+        nobody will ever do. Another one is missed; should it return, its node is compared before it works, as what is
+        pinned everywhere goes on without it.
+        """
+        for record in records:
+            if not await self._store.count(PinQuery(allocated=record.id)):
+                log.info("peer %s is configured no more, and nothing is allocated to it: it is forgotten", record.name)
+                await self._store.commit([ForgetPeer(record.id)])
+            elif record.surveyed:
+                await self._store.commit([PutPeer(replace(record, surveyed=False))])
 
     async def _adopt_home(self) -> None:
         record = self.home.record

@@ -56,9 +56,10 @@ class Watcher(Protocol):
 
 
 class Hub:
-    """Subscriptions by CID."""
+    """Subscriptions by CID. on_failure: is told of every attempt that failed, whoever waits for it; must not raise."""
 
     def __init__(self) -> None:
+        self.on_failure: Callable[[Outcome], None] | None = None
         self._watchers: dict[Cid, weakref.WeakSet[Watcher]] = {}
         self._withdrawals: dict[Cid, asyncio.Event] = {}
         self.stopped = False
@@ -87,6 +88,8 @@ class Hub:
 
     def publish(self, outcome: Outcome) -> None:
         """Tell all watchers of the outcome's CID."""
+        if outcome.event is not Event.DONE and self.on_failure is not None:
+            self.on_failure(outcome)
         watchers = self._watchers.get(outcome.cid)
         if watchers is None:
             return

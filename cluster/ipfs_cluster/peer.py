@@ -121,6 +121,13 @@ class LocalPeer:
         return self.state.up
 
     @property
+    def known(self) -> bool:
+        """True when the node's pins were compared with the pinset since it is this peer's node, so that having no work
+        on a pin means holding it.
+        """
+        return self.record.surveyed
+
+    @property
     def has_room(self) -> bool:
         """True while something new may go to the node; else `state.room.why` says why not."""
         return self.state.room.open

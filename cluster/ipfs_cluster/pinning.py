@@ -81,14 +81,17 @@ class PinCall:
         everyone: Sequence[PeerId],
         progress_of: Callable[[PeerId, Cid], PinProgress],
         quorum_of: Callable[[Pin, Set[PeerId]], Quorum],
+        elsewhere: Callable[[Cid, frozenset[PeerId], Mapping[PeerId, str]], Awaitable[Pin | None]],
         on_withdrawn: Callable[[Sequence[Cid]], None],
     ) -> None:
+        """elsewhere: `Elsewhere.place`."""
         self._hub = hub
         self._store = store
         self._home = home
         self._everyone = tuple(everyone)
         self._progress_of = progress_of
         self._quorum_of = quorum_of
+        self._elsewhere = elsewhere
         self._on_withdrawn = on_withdrawn
         self._order: tuple[Cid, ...] = ()
         self._tickets: Mapping[Cid, Ticket] = {}
@@ -201,23 +204,41 @@ class PinCall:
         """
         try:
             for index, cid in enumerate(self._order):
-                quorum = self._tickets[cid].quorum
-                while (verdict := quorum.verdict()) is Verdict.WAITING:
-                    if self._hub.stopped:
-                        raise Stopping
-                    self._changed.clear()
-                    if cid in self._doubtful:
-                        await self._look_again(cid, quorum)
-                    else:
-                        await self._changed.wait()
-                if verdict is Verdict.LOST:
-                    await self.withdraw()
-                    raise PinFailed(index, quorum.reason(self._home))
+                while not await self._reached(cid):
+                    if not await self._placed_elsewhere(cid):
+                        await self.withdraw()
+                        raise PinFailed(index, self._tickets[cid].quorum.reason(self._home))
             for cid, ticket in self._tickets.items():
                 self._hub.publish(_Promised(self._home, cid, Event.DONE, revision=ticket.pin.revision))
         finally:
             # Whoever is cancelled waits no longer: nobody may leave an entry to it.
             self.leave()
+
+    async def _reached(self, cid: Cid) -> bool:
+        """Wait until the pin is held by as many peers as asked for; False when it cannot be any more."""
+        quorum = self._tickets[cid].quorum
+        while (verdict := quorum.verdict()) is Verdict.WAITING:
+            if self._hub.stopped:
+                raise Stopping
+            self._changed.clear()
+            if cid in self._doubtful:
+                await self._look_again(cid, quorum)
+            else:
+                await self._changed.wait()
+        return verdict is Verdict.REACHED
+
+    async def _placed_elsewhere(self, cid: Cid) -> bool:
+        """Who cannot make a copy for reasons of its own is replaced, if anybody can: then the request goes on."""
+        ticket = self._tickets[cid]
+        failed = dict(ticket.quorum.failed)
+        pin = await self._elsewhere(cid, ticket.quorum.allocated, failed)
+        if pin is None:
+            return False
+        ticket.pin = pin
+        await self._follow(pin, ticket.quorum)
+        for peer, reason in failed.items():
+            ticket.quorum.fail(peer, reason, away=False)
+        return True
 
     async def _look_again(self, cid: Cid, quorum: Quorum) -> None:
         """Somebody removed the entry, or placed it anew, so that a peer that is waited for lets go of it."""
@@ -227,11 +248,12 @@ class PinCall:
             for peer in quorum.allocated - quorum.held:
                 quorum.fail(peer, "the pin was removed while it was waited for", away=False)
             return
-        placed = frozenset(pin.allocations or self._everyone)
-        if quorum.allocated <= placed:
-            return
-        quorum.allocated |= placed  # from now on their outcomes count
-        wanting = {work.peer for work in await self._store.work([cid]) if work.status in WANTS_PIN}
+        if not quorum.allocated.issubset(pin.allocations or self._everyone):
+            await self._follow(pin, quorum)
+
+    async def _follow(self, pin: Pin, quorum: Quorum) -> None:
+        quorum.allocated |= frozenset(pin.allocations or self._everyone)  # from now on their outcomes count
+        wanting = {work.peer for work in await self._store.work([pin.cid]) if work.status in WANTS_PIN}
         quorum.follow(self._quorum_of(pin, wanting))
 
     async def withdraw(self) -> None:

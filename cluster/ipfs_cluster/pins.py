@@ -12,20 +12,19 @@ from functools import partial
 
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.core.landscape import Landscape
+from ipfs_cluster.core.membership import NOT_COMPARED
 from ipfs_cluster.core.quorum import Quorum, required_peers
 from ipfs_cluster.counters import PinsetCounters
+from ipfs_cluster.elsewhere import Elsewhere
 from ipfs_cluster.errors import ClusterError, Conflict, InvalidArgument, NotEnoughPeers, NotPinned, PinModeError
 from ipfs_cluster.expiry import Expiry
 from ipfs_cluster.hub import Hub
 from ipfs_cluster.model import WANTS_PIN, PeerId, Pin, PinMode, PinOptions, Priority, TrackerStatus, Work
 from ipfs_cluster.peer import LocalPeer
 from ipfs_cluster.pinning import PinCall, Ticket, UpdateCall, Wait
-from ipfs_cluster.planning import AWAY, Defaults, Surroundings, plan_new, plan_pin
+from ipfs_cluster.planning import AWAY, GUARD_RETRIES, Defaults, Surroundings, plan_new, plan_pin
 from ipfs_cluster.ports import Clock, ForgetForeign, PeerRecord, PutPin, QueueWork, RemovePin, Store, Write
 from ipfs_cluster.removal import RemovalWatch, UnpinOutcome
-
-GUARD_RETRIES = 16
-"""How often a decision is made anew when somebody else's write came in between."""
 
 FAILED = frozenset({TrackerStatus.PIN_ERROR, TrackerStatus.UNPIN_ERROR, TrackerStatus.UNEXPECTEDLY_UNPINNED})
 """What a recovery tries again."""
@@ -55,6 +54,7 @@ class Pins:
         self.counters = PinsetCounters()
         self.expiry = Expiry(store, clock, held, self._expired)
         self.landscape = Landscape(defaults.allocate_by)
+        self._elsewhere = Elsewhere(store, peers, self.further_peers, self.landscape.promise, self.wake)
         for peer in peers.values():
             self.landscape.measure(peer.id, peer.name, peer.state.metrics)
             peer.state.listener = partial(self.landscape.measure, peer.id, peer.name)
@@ -72,18 +72,14 @@ class Pins:
         now, steady = self._clock.time(), self._clock.monotonic()
         return Surroundings(tuple(self._peers), self._is_up, self.landscape, now, steady, self._defaults)
 
-    def further_peers(
-        self, staying: Sequence[PeerId], leaving: Collection[PeerId], number: int, *, size: int = 0
-    ) -> tuple[PeerId, ...]:
+    def further_peers(self, staying: Sequence[PeerId], leaving: Collection[PeerId], number: int) -> tuple[PeerId, ...]:
         """Up to `number` peers for more copies of what is on `staying`, the best first; none that is away, full or
-        being drained. They are promised the pin, so that the next call spreads. leaving: peers whose copies are to go,
-        so that the new ones may take their place in the balance. size: bytes that must fit, 0 when unknown.
+        being drained. Whoever takes them promises them the pin (`landscape`), so that the next call spreads. leaving:
+        peers whose copies are to go, so that the new ones may take their place in the balance.
         """
         without = {peer: AWAY for peer in self._peers if not self._is_up(peer)}
         without.update(dict.fromkeys(leaving, "its copy is to go"))
-        found = self.landscape.grow(staying, number, self._clock.monotonic(), size=size, without=without)
-        self.landscape.promise(found, size)
-        return found
+        return self.landscape.grow(staying, number, self._clock.monotonic(), without=without)
 
     def _is_up(self, peer: PeerId) -> bool:
         return peer in self._peers and self._peers[peer].up
@@ -108,6 +104,7 @@ class Pins:
             tuple(self._peers),
             lambda peer, cid: self._peers[peer].tracker.progress(cid),
             lambda pin, wanting: self.quorum(pin, wanting, Wait.ALL),
+            self._elsewhere.place,
             self._withdrawn,
         )
         call.watch(cids)
@@ -126,15 +123,23 @@ class Pins:
         return (wait or self._wait) is Wait.ACCEPTED
 
     def quorum(self, pin: Pin, wanting: Set[PeerId], wait: Wait | None) -> Quorum:
-        """What a request for this entry waits for. wanting: the peers that do not hold it yet."""
+        """What a request for this entry waits for. wanting: the peers that do not hold it yet. Nobody waits for a peer
+        that is being drained to get what belongs everywhere, unless there is no other.
+        """
         wait = wait or self._wait
         everywhere = not pin.allocations
         up = frozenset(peer.id for peer in self._peers.values() if peer.up)
-        allocated = frozenset(pin.allocations) or up or frozenset(self._peers)
-        required = required_peers(pin.replication_min, allocated, everywhere=everywhere, every=wait is Wait.ALL)
+        unknown = frozenset(peer.id for peer in self._peers.values() if not peer.known) - wanting
+        draining = frozenset(peer.id for peer in self._peers.values() if peer.record.draining)
+        allocated = frozenset(pin.allocations) or up - unknown - draining or up or frozenset(self._peers)
+        # A pin on the move has more allocations than it will keep.
+        minimum = pin.replication_max if wait is Wait.ALL and not everywhere else pin.replication_min
+        required = required_peers(minimum, allocated, everywhere=everywhere)
         quorum = Quorum(allocated, 0 if wait is Wait.ACCEPTED else required, everywhere)
-        for peer in allocated - wanting:
+        for peer in allocated - wanting - unknown:
             quorum.hold(peer)
+        for peer in allocated & unknown:
+            quorum.fail(peer, f"{self._peers[peer].name}: {NOT_COMPARED}", away=True)
         for peer in allocated & wanting - up:
             reason = self._peers[peer].state.error if peer in self._peers else "not served here"
             quorum.fail(peer, reason, away=True)
@@ -307,7 +312,7 @@ class Pins:
                 yield found
 
     async def _retry(self, works: Sequence[Work]) -> list[Cid]:
-        failed = [work for work in works if work.status in FAILED]
+        failed = [work for work in works if work.status in FAILED and work.peer in self._peers]
         writes = [
             QueueWork(
                 work.peer,

@@ -26,6 +26,8 @@ from ipfs_cluster.model import (
 from ipfs_cluster.ports import PutPin, QueueWork, Write
 from ipfs_cluster.sizes import size_text
 
+GUARD_RETRIES = 16
+"""How often a decision is made anew when somebody else's write came in between."""
 AWAY = "its node does not answer"
 
 
@@ -226,6 +228,8 @@ def _possible(wish: Wish, around: Surroundings) -> bool:
 
 def _with_room(around: Surroundings, size: int, *, all_needed: bool) -> tuple[PeerId, ...]:
     up = tuple(filter(around.up, around.peers))
+    # Who is being drained fetches it later, and is not worth an upload that fails.
+    up = tuple(peer for peer in up if not around.landscape.excluded(peer)) or up
     short = around.landscape.shortages(up, around.steady, size=size)
     if short and (all_needed or len(short) == len(up)):
         what = f" for {size_text(size)}" if size else ""

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence, Set
 
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.cid import text as cid_text
+from ipfs_cluster.core.membership import NOT_COMPARED
 from ipfs_cluster.errors import NodeError, NodeUnreachable
 from ipfs_cluster.model import (
     WANTS_PIN,
@@ -156,10 +157,15 @@ class Views:
 
     async def status(self, cid: Cid) -> tuple[Pin | None, list[PinStatus]]:
         """One CID on every peer; without an entry every peer says `unpinned`, or how far its removal is."""
+        pin, statuses, _ = await self.status_and_rows(cid)
+        return pin, statuses
+
+    async def status_and_rows(self, cid: Cid) -> tuple[Pin | None, list[PinStatus], list[Work]]:
+        """The same, with the rows of work that it was made of."""
         pin = await self._store.get(cid)
         works = await self._store.work([cid])
         strangers = await self._holding_unasked(cid) if pin is None else frozenset()
-        return pin, self._statuses(cid, pin, works, strangers)
+        return pin, self._statuses(cid, pin, works, strangers), works
 
     async def _holding_unasked(self, cid: Cid) -> frozenset[PeerId]:
         """The peers whose nodes hold the CID although the pinset does not have it, as last compared."""
@@ -215,7 +221,9 @@ class Views:
                 found |= WANTS_PIN
             elif status is TrackerStatus.UNPINNING:
                 found |= WANTS_UNPIN
-            elif status is not TrackerStatus.CLUSTER_ERROR or not all(peer.up for peer in self._peers.values()):
+            elif status is not TrackerStatus.CLUSTER_ERROR or not all(
+                peer.up and peer.known for peer in self._peers.values()
+            ):
                 return None
         return frozenset(found)
 
@@ -231,14 +239,19 @@ class Views:
         if work is not None:
             return self._working(peer, cid, work)
         if pin is None:
-            return PinStatus(peer.id, peer.name, TrackerStatus.UNPINNED, error=UNASKED if stranger else "")
+            reason = UNASKED if stranger else "" if peer.known else NOT_COMPARED
+            return PinStatus(peer.id, peer.name, TrackerStatus.UNPINNED, error=reason)
         if pin.type is PinType.META:
             return PinStatus(peer.id, peer.name, TrackerStatus.SHARDED, pin.timestamp)
         if not pin.wanted_on(peer.id):
             return PinStatus(peer.id, peer.name, TrackerStatus.REMOTE, pin.timestamp)
         if not peer.up:
             reason = f"pinned when last seen; node unreachable: {peer.state.error}"
+            if not peer.known:
+                reason = f"{NOT_COMPARED}; node unreachable: {peer.state.error}"
             return PinStatus(peer.id, peer.name, TrackerStatus.CLUSTER_ERROR, peer.state.since, reason)
+        if not peer.known:
+            return PinStatus(peer.id, peer.name, TrackerStatus.CLUSTER_ERROR, peer.state.since, NOT_COMPARED)
         return PinStatus(peer.id, peer.name, TrackerStatus.PINNED, pin.timestamp)
 
     def _working(self, peer: LocalPeer, cid: Cid, work: Work) -> PinStatus:

@@ -69,6 +69,6 @@ def test_a_verdict_that_was_reached_stays_and_lost_means_too_few_are_left(events
 
 
 def test_required_peers() -> None:
-    assert required_peers(2, {A, B, C}, everywhere=False, every=False) == 2
-    assert required_peers(2, {A, B, C}, everywhere=False, every=True) == 3
-    assert required_peers(-1, {A, B}, everywhere=True, every=False) == 2
+    assert required_peers(2, {A, B, C}, everywhere=False) == 2
+    assert required_peers(4, {A, B, C}, everywhere=False) == 3
+    assert required_peers(-1, {A, B}, everywhere=True) == 2

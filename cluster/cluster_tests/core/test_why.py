@@ -6,7 +6,7 @@ import pytest
 
 from cluster_tests.engine.conftest import cid
 from ipfs_cluster.core.failures import Failure
-from ipfs_cluster.core.membership import PeerStanding
+from ipfs_cluster.core.membership import NOT_COMPARED, PeerStanding
 from ipfs_cluster.core.why import Outlook, PeerFacts, Wait, about_copy, about_peer, about_pin, amount, span
 from ipfs_cluster.model import PeerId, Pin, PinProgress, PinStatus, TrackerStatus
 
@@ -60,11 +60,99 @@ PINNED = [status(peer, TrackerStatus.PINNED) for peer in (A, B, C)]
         (
             pin(A, B, low=2, high=2),
             [PINNED[0], status(B, TrackerStatus.CLUSTER_ERROR)],
-            Outlook({A: UP, B: GONE}, {B: -5.0}, hold="re-allocation is switched off"),
+            Outlook({A: UP, B: GONE}, {B: -5.0}, off="re-allocation is switched off"),
             "Held by 1, wanted on 2 peers: below its minimum. nodeB does not answer. No other peer is given it now: "
             "re-allocation is switched off.",
         ),
+        (
+            pin(A, B, low=2, high=2),
+            PINNED[:2],
+            Outlook({A: UP, B: DRAINING}, {}, off="re-allocation is switched off", unfit={"nodeC": "its disk is full"}),
+            "Held by 2, wanted on 2 peers: complete. nodeB is being drained, so its copy is to be made elsewhere. No "
+            "other peer can take it: nodeC (its disk is full). It stays on nodeB until one can.",
+        ),
+        (
+            pin(A, B, low=1, high=2),
+            PINNED[:2],
+            Outlook({A: UP, B: DRAINING}, {}, unfit={}),
+            "Held by 2, wanted on 1 to 2 peers: complete. nodeB is being drained, so its copy is to be made elsewhere. "
+            "Every peer has it or is to get it already: add peers, or free some.",
+        ),
+        (
+            pin(A, B, low=2, high=2),
+            PINNED[:2],
+            Outlook({A: UP, B: DRAINING}, {}, off="re-allocation is switched off"),
+            "Held by 2, wanted on 2 peers: complete. nodeB is being drained, so its copy is to be made elsewhere. "
+            "Another peer is given it by the next sweep.",
+        ),
+        (
+            pin(A, B, low=2, high=2),
+            PINNED[:2],
+            Outlook({A: UP, B: DRAINING}, {}, hold="the service is starting"),
+            "Held by 2, wanted on 2 peers: complete. nodeB is being drained, so its copy is to be made elsewhere. No "
+            "other peer is given it now: the service is starting.",
+        ),
+        (
+            pin(A, C, B, low=2, high=2),
+            [PINNED[0], status(C, TrackerStatus.PIN_QUEUED), PINNED[1]],
+            Outlook({A: UP, B: DRAINING, C: UP}, {}, unfit={}),
+            "Held by 2, wanted on 2 peers: complete. nodeB is being drained, so its copy is to be made elsewhere. "
+            "nodeC is to get it, see below.",
+        ),
+        (
+            pin(A, C, B, low=2, high=2),
+            PINNED,
+            Outlook({A: UP, B: DRAINING, C: UP}, {}, unfit={}),
+            "Held by 3, wanted on 2 peers: complete; it is being moved, and what is too much is let go of when the new "
+            "copies are made.",
+        ),
+        (
+            pin(A, B, low=1, high=2),
+            [PINNED[0], status(B, TrackerStatus.PIN_ERROR, error="no space left on device")],
+            Outlook({A: UP, B: UP}, {}, barred={B: Failure.DISK_FULL}),
+            "Held by 1, wanted on 1 to 2 peers: enough. nodeB cannot make its copy (disk full). Another peer is given "
+            "it by the next sweep.",
+        ),
+        (
+            pin(A, B, low=2, high=2),
+            [PINNED[0], status(B, TrackerStatus.PIN_ERROR, error="no space left on device")],
+            Outlook({A: UP, B: UP}, {}, unfit={}, barred={B: Failure.DISK_FULL}),
+            "Held by 1, wanted on 2 peers: below its minimum. nodeB cannot make its copy (disk full). Every peer has "
+            "it or is to get it already: add peers, or free some.",
+        ),
+        (
+            pin(A, B, low=2, high=2),
+            [PINNED[0], status(B, TrackerStatus.PIN_ERROR, error="no space left on device")],
+            Outlook({A: UP, B: UP}, {}, off="re-allocation is switched off", barred={B: Failure.DISK_FULL}),
+            "Held by 1, wanted on 2 peers: below its minimum. nodeB cannot make its copy (disk full). No other peer is "
+            "given it now: re-allocation is switched off.",
+        ),
+        (
+            pin(A, B, C, low=1, high=1),
+            [status(peer, TrackerStatus.PIN_ERROR, error="blocked") for peer in (A, B, C)],
+            Outlook({A: UP, B: UP, C: UP}, {}, barred={PeerId(name): Failure.BLOCKED for name in "ABCDE"}),
+            "Held by 0, wanted on 1 peer: below its minimum. nodeA and nodeB and nodeC cannot make their copies "
+            "(blocked). No further node is asked: the denylists of 5 name it.",
+        ),
+        (
+            Pin(cid(1)),
+            [*PINNED[:2], status(C, TrackerStatus.CLUSTER_ERROR, error=NOT_COMPARED)],
+            ALL_UP,
+            "Held by 2, wanted on all 3 peers: below its minimum. Whether nodeC holds it is not known yet.",
+        ),
+        (
+            Pin(cid(1)),
+            [*PINNED[:2], status(C, TrackerStatus.PIN_ERROR, error="blocked")],
+            Outlook({A: UP, B: UP, C: UP}, {}, barred={C: Failure.BLOCKED}),
+            "Held by 2, wanted on all 3 peers: below its minimum. nodeC cannot make its copy (blocked).",
+        ),
         (Pin(cid(1)), PINNED, ALL_UP, "Held by 3, wanted on all 3 peers: complete."),
+        (
+            Pin(cid(1)),
+            PINNED,
+            Outlook({A: UP, B: DRAINING, C: UP}, {}),
+            "Held by 3, wanted on all 3 peers: complete.",
+        ),
         (
             None,
             [status(A, TrackerStatus.UNPIN_QUEUED), status(B, TrackerStatus.UNPINNED)],
@@ -84,10 +172,22 @@ def test_a_pin_as_a_whole(entry: Pin | None, statuses: list[PinStatus], outlook:
     assert about_pin(entry, statuses, outlook, NOW) == sentence
 
 
+def test_what_belongs_everywhere_stays_on_a_drained_peer() -> None:
+    assert about_copy(PINNED[0], DRAINING, Wait(), NOW, everywhere=True) == (
+        "holds it, and keeps it while the peer is in the configuration, as it belongs everywhere"
+    )
+
+
 @pytest.mark.parametrize(
     ("copy", "standing", "wait", "sentence"),
     [
         (PINNED[0], UP, Wait(), "holds it"),
+        (
+            status(A, TrackerStatus.CLUSTER_ERROR, error=NOT_COMPARED),
+            UP,
+            Wait(),
+            "may hold it: what its node holds has not been compared with the pinset yet",
+        ),
         (PINNED[0], DRAINING, Wait(), "holds it; it goes when others hold it, as the peer is drained"),
         (
             status(A, TrackerStatus.PINNING, ago=720, progress=PinProgress(1203, 3 * 2**20, NOW - 4)),
@@ -125,8 +225,7 @@ def test_a_pin_as_a_whole(entry: Pin | None, statuses: list[PinStatus], outlook:
             status(A, TrackerStatus.PIN_ERROR, attempts=3, error="no space left on device", next_retry=NOW + 240),
             UP,
             Wait(Failure.DISK_FULL),
-            "could not fetch it in 3 attempts: no space left on device (free some space there, or pin it elsewhere); "
-            "next attempt in 4 min",
+            "could not fetch it in 3 attempts: no space left on device (free some space there); next attempt in 4 min",
         ),
         (
             status(A, TrackerStatus.UNPIN_ERROR, attempts=1, error="busy", next_retry=NOW + 5),
@@ -186,7 +285,23 @@ def facts(**more: object) -> PeerFacts:
         ),
         (
             facts(standing=DRAINING, remaining=5),
-            "Its node answers, for 2 h. It has nothing to do. It is being drained: 5 pins are still to be moved.",
+            "Its node answers, for 2 h. It has nothing to do. It is being drained: 5 pins are still to be moved. "
+            "`drain --undo` takes it into service again.",
+        ),
+        (
+            facts(standing=DRAINING, remaining=1, stuck=1),
+            "Its node answers, for 2 h. It has nothing to do. It is being drained: 1 pin is still to be moved; no "
+            "other peer has room for 1 of them. `drain --undo` takes it into service again.",
+        ),
+        (
+            facts(standing=DRAINING),
+            "Its node answers, for 2 h. It has nothing to do. It is drained: nothing is allocated to it any more, and "
+            "it may be taken out of service. `drain --undo` takes it into service again.",
+        ),
+        (
+            facts(known=False),
+            "Its node answers, for 2 h. What its node holds has not been compared with the pinset yet. It has nothing "
+            "to do.",
         ),
         (
             facts(unfit="its disk is full"),

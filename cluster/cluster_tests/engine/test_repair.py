@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from cluster_tests.engine.conftest import World, cid, until
 from ipfs_cluster.cid import Cid
+from ipfs_cluster.core.room import RoomRule
 from ipfs_cluster.errors import InvalidArgument, UnknownPeer
 from ipfs_cluster.model import PeerId, PinOptions
 from ipfs_cluster.pinning import Wait
+from ipfs_cluster.ports import PutPin
 from ipfs_cluster.testing.fake_node import FakeNode
 from ipfs_cluster.upkeep import MoveSettings, RepairSettings, UpkeepSettings
+from ipfs_cluster.upkeep.rebalance import Progress
 
 GRACE, SETTLE = 300.0, 60.0
 AWAY = "connection refused"
@@ -366,3 +370,78 @@ async def test_rebalancing_needs_figures_and_peers(world: World) -> None:
     assert world.cluster is not None
     with pytest.raises(InvalidArgument, match="at least two peers"):
         world.cluster.upkeep.rebalance.preview()
+
+
+async def test_a_pin_below_its_maximum_is_not_moved_and_not_counted_as_such(world: World) -> None:
+    world.upkeep = UpkeepSettings(repair=RepairSettings(repin=False))
+    await world.start(1, 1)
+    await world.pass_time(SETTLE + 10)
+    assert world.cluster is not None
+    there = PinOptions(user_allocations=(peer(0),))
+    for number in range(10):
+        await (await world.cluster.pin([(cid(number), there)], wait=Wait.ALL)).wait()
+    await short_of_copies(world, *range(5))
+    await measured(world, 900, 0, 0)
+    progress = await rebalanced(world)
+    assert sum(progress.asked) == 5
+    assert all(len(world.holders(cid(number))) == 1 for number in range(10))
+    assert [world.holders(cid(number)) for number in range(5)] == [[0]] * 5
+
+
+async def short_of_copies(world: World, *numbers: int) -> None:
+    """These pins may have two copies, and there was nobody for the second."""
+    for number in numbers:
+        entry = await world.kept().get(cid(number))
+        assert entry is not None
+        await world.kept().commit([PutPin(replace(entry, replication_max=2))])
+
+
+async def rebalanced(world: World, seconds: float = 60) -> Progress:
+    """Begin, let that much time pass, and see how far it is."""
+    assert world.cluster is not None
+    rebalance = world.cluster.upkeep.rebalance
+    rebalance.start()
+    await world.pass_time(seconds, step=1)
+    assert rebalance.progress is not None
+    return rebalance.progress
+
+
+@pytest.mark.parametrize("trouble", ["full", "away", "drained"])
+async def test_a_target_that_cannot_take_any_more_is_not_asked_and_the_job_says_so(world: World, trouble: str) -> None:
+    world.upkeep = UpkeepSettings(moves=MoveSettings(concurrent=3))
+    world.rule = RoomRule(reserve=50)
+    await world.start(1, 1)
+    await world.pass_time(SETTLE + 10)
+    assert world.cluster is not None
+    there = PinOptions(user_allocations=(peer(0),))
+    for number in range(40):
+        await (await world.cluster.pin([(cid(number), there)], wait=Wait.ALL)).wait()
+    await measured(world, 900, 0, 0)
+    held = [world.nodes[2].hold.setdefault(cid(number), asyncio.Event()) for number in range(40)]
+    world.cluster.upkeep.rebalance.start()
+    moves = world.cluster.upkeep.moves
+    await until(lambda: len(world.nodes[2].pin_calls) > 0 or moves.in_flight == 0, "the second target is asked")
+    asked = len(world.nodes[2].pin_calls)
+    match trouble:
+        case "full":
+            world.nodes[2].free = 10
+        case "away":
+            world.nodes[2].away = AWAY
+        case _:
+            await world.cluster.upkeep.drain(peer(2), on=True)
+    await world.pass_time(15)
+    for event in held:
+        event.set()
+    await world.pass_time(60)
+    progress = world.cluster.upkeep.rebalance.progress
+    assert progress is not None
+    assert not progress.running
+    words = {
+        "full": "name2 has no more room: below its reserve",
+        "away": "name2 went away",
+        "drained": "is being drained",
+    }
+    assert words[trouble] in progress.error
+    assert len(world.nodes[2].pin_calls) <= asked + 3
+    assert sum(progress.asked) < sum(move.pins for move in progress.moves)
+    assert all(world.holders(cid(number)) for number in range(40))

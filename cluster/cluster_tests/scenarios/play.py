@@ -87,6 +87,7 @@ class Play:
             "collect": self._collect,
             "drain": self._drain,
             "status": self._status,
+            "why": self._why,
             "pinset": self._pinset,
             "held": self._held,
         }
@@ -412,6 +413,13 @@ class Play:
                 pin_text(pin, NAMES.__getitem__) if pin is not None else f"{NAMES[cid]} not in the pinset"
             )
             self.lines += [f"  {self._status_text(status)}" for status in statuses]
+
+    async def _why(self, words: Words) -> None:
+        assert self.sim.cluster is not None
+        for cid in words.cids:
+            found = await self.sim.ask(self.sim.cluster.why.pin(cid))
+            self.lines.append(f"{NAMES[cid]}: {found.sentence}")
+            self.lines += [f"  {status.peer} {sentence}" for status, sentence in found.copies]
 
     def _status_text(self, status: PinStatus) -> str:
         text = f"{status.peer} {status.status.value}"

@@ -48,6 +48,22 @@ async def test_a_drain_from_its_first_pin_to_its_last(scraper: Scraper) -> None:
     assert found['ipfscluster_repair_moves_total{what="trimmed"}'] == 3
 
 
+async def test_what_belongs_everywhere_and_is_nowhere_else_remains_of_a_drain(scraper: Scraper) -> None:
+    world, cluster = scraper.world, scraper.world.cluster
+    assert cluster is not None
+    for node in world.nodes[1:]:
+        node.refusals[cid(1)] = "no"
+    everywhere = PinOptions(replication_min=-1, replication_max=-1)
+    await cluster.pin([(cid(1), everywhere)], wait=Wait.ACCEPTED)
+    await world.pass_time(80)
+    await cluster.upkeep.drain(world.peers[0].id, on=True)
+    assert (await scraper.scrape(10))['ipfscluster_drain_remaining{peer="name0"}'] == 1
+    for node in world.nodes[1:]:
+        node.refusals.clear()
+    await world.pass_time(600)
+    assert (await scraper.scrape(10))['ipfscluster_drain_remaining{peer="name0"}'] == 0
+
+
 async def test_pins_that_nobody_can_take_and_the_alerts_of_the_peer_that_went(scraper: Scraper) -> None:
     world, cluster = scraper.world, scraper.world.cluster
     assert cluster is not None

@@ -29,6 +29,10 @@ class Failure(enum.StrEnum):
     """Words that are not in the table."""
 
 
+OF_THE_NODE = frozenset({Failure.DISK_FULL, Failure.BLOCKED})
+"""Failures that say something of this node and nothing of the content: another one may well succeed. Not among them: a
+held pin lock, which passes, and words that nobody knows."""
+
 WORDS: Mapping[Failure, tuple[str, ...]] = MappingProxyType(
     {
         Failure.DISK_FULL: (

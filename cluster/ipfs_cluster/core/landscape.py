@@ -87,6 +87,11 @@ class Landscape:
             place.excluded = reason
             self._sort(place)
 
+    def excluded(self, peer: PeerId) -> str:
+        """Why the peer gets nothing new, as `exclude` was told; empty when it does."""
+        place = self._places.get(peer)
+        return place.excluded if place else ""
+
     def promise(self, peers: Iterable[PeerId], size: int = 0) -> None:
         """These peers will fetch one more pin. size: bytes, 0 when unknown. To be told after each decision, before the
         next one: that is what spreads a burst.

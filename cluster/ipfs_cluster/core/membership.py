@@ -12,13 +12,17 @@ from dataclasses import dataclass
 
 from ipfs_cluster.model import PeerId
 
+NOT_COMPARED = "what its node holds has not been compared with the pinset yet"
+"""Why nothing is known of a peer's copies: it is back in the configuration, or drives another node than before."""
+
 
 class PeerStanding(enum.Enum):
     """What a peer's copies are worth to the minimum of a pin."""
 
     UP = "up"
     AWAY = "away"
-    """Its node does not answer, but may well be back: its copies count."""
+    """Its node does not answer, but may well be back; or it answers, and what it holds is not known yet: its copies
+    count, and nobody relies on them."""
     GONE = "gone"
     """Away for longer than the grace time, or no peer of this cluster any more: its copies do not count."""
     DRAINING = "draining"
@@ -27,11 +31,13 @@ class PeerStanding(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A peer as it is seen now. since: monotonic seconds at which it came or went."""
+    """A peer as it is seen now. since: monotonic seconds at which it came or went. known: what its node holds has been
+    compared with the pinset."""
 
     up: bool
     since: float
     draining: bool = False
+    known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +101,7 @@ def _standing(seen: Sighting, now: float, patience: Patience, *, braked: bool) -
         return PeerStanding.DRAINING
     if not seen.up and not braked and now - seen.since >= patience.grace:
         return PeerStanding.GONE
-    return PeerStanding.UP if seen.up else PeerStanding.AWAY
+    return PeerStanding.UP if seen.up and seen.known else PeerStanding.AWAY
 
 
 def observe(
@@ -104,12 +110,16 @@ def observe(
     draining: Collection[PeerId],
     peers: Collection[PeerId],
     now: float,
+    *,
+    unknown: Collection[PeerId] = (),
 ) -> dict[PeerId, Sighting]:
-    """The sightings after a look: `since` changes only when a peer came or went."""
+    """The sightings after a look: `since` changes only when a peer came or went. unknown: those whose nodes have not
+    been compared with the pinset.
+    """
     seen = {}
     for peer in peers:
         old = before.get(peer)
         is_up = peer in up
         since = old.since if old is not None and old.up is is_up else now
-        seen[peer] = Sighting(is_up, since, peer in draining)
+        seen[peer] = Sighting(is_up, since, peer in draining, peer not in unknown)
     return seen

@@ -69,8 +69,8 @@ class Quorum:
         return self.failed.get(home) or next(iter(self.failed.values()), "not enough peers hold the pin")
 
 
-def required_peers(minimum: int, allocated: Collection[PeerId], *, everywhere: bool, every: bool) -> int:
-    """How many peers a request waits for. every: all that are allocated instead of the pin's minimum."""
-    if everywhere or every:
+def required_peers(minimum: int, allocated: Collection[PeerId], *, everywhere: bool) -> int:
+    """How many peers a request waits for: the minimum, or all that there are."""
+    if everywhere:
         return len(allocated)
     return min(minimum, len(allocated)) if allocated else minimum

@@ -11,13 +11,15 @@ from ipfs_cluster.model import PeerId
 @dataclass(frozen=True, slots=True)
 class Load:
     """A peer's measurements. used, free: bytes, of the repository and on its disk. pins: how many the node holds.
-    group: the tag values that copies are spread over; a copy is only moved within its group."""
+    group: the tag values that copies are spread over; a copy is only moved within its group. open: something new may
+    go there."""
 
     peer: PeerId
     used: int
     free: int
     pins: int
     group: tuple[str, ...] = ()
+    open: bool = True
 
     @property
     def capacity(self) -> int:
@@ -52,7 +54,7 @@ def _plan_group(loads: Sequence[Load], tolerance: float) -> Iterable[Move]:
     level = sum(load.used for load in loads) / sum(load.capacity for load in loads)
     above = {load.peer: load.used - level * load.capacity for load in loads}
     givers = [load for load in loads if load.pins and above[load.peer] > tolerance * level * load.capacity]
-    takers = [load.peer for load in loads if above[load.peer] < 0]
+    takers = [load.peer for load in loads if load.open and above[load.peer] < 0]
     for giver in sorted(givers, key=lambda load: (-above[load.peer], load.peer)):
         size = giver.used / giver.pins
         for taker in sorted(takers, key=lambda peer: (above[peer], peer)):

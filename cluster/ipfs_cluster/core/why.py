@@ -6,10 +6,11 @@ Pure: everything is handed in. Durations are told relative to `now`; the doors s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ipfs_cluster.core.failures import Failure
-from ipfs_cluster.core.membership import PeerStanding
+from ipfs_cluster.core.membership import NOT_COMPARED, PeerStanding
+from ipfs_cluster.core.repair import denied
 from ipfs_cluster.model import PeerId, Pin, PinProgress, PinStatus, PinType, TrackerStatus
 
 STILL = 20.0
@@ -19,14 +20,17 @@ STILL = 20.0
 @dataclass(frozen=True, slots=True)
 class Outlook:
     """What is going to happen to a pin beside its attempts. standing: of the peers. gone_in: seconds until an absent
-    peer is given up. hold: why nothing is re-allocated now, empty when it would be. unfit: why no peer that has no copy
-    can get one, by name; None when one can.
+    peer is given up. hold: why nothing at all is re-allocated now, empty when it would be; off: why only what an
+    operator asked for is (drains). unfit: why no peer that has no copy can get one, by name; None when one can.
+    barred: peers whose nodes cannot make their copy, for reasons of their own.
     """
 
     standing: Mapping[PeerId, PeerStanding]
     gone_in: Mapping[PeerId, float]
     hold: str = ""
+    off: str = ""
     unfit: Mapping[str, str] | None = None
+    barred: Mapping[PeerId, Failure] = field(default_factory=dict)
 
 
 def about_pin(pin: Pin | None, statuses: Sequence[PinStatus], outlook: Outlook, now: float) -> str:
@@ -52,45 +56,79 @@ def about_pin(pin: Pin | None, statuses: Sequence[PinStatus], outlook: Outlook, 
 
 
 def _verdict(pin: Pin, wanted: Sequence[PinStatus], held: int, minimum: int, maximum: int, outlook: Outlook) -> str:
-    away = [status for status in wanted if status.status is TrackerStatus.CLUSTER_ERROR]
-    busy = [status for status in wanted if status.status not in (TrackerStatus.PINNED, TrackerStatus.CLUSTER_ERROR)]
-    leaving = [s for s in wanted if outlook.standing.get(s.peer) in (PeerStanding.DRAINING, PeerStanding.GONE)]
-    if held >= maximum:
-        text = "complete."
+    draining = [s for s in wanted if pin.allocations and outlook.standing.get(s.peer) is PeerStanding.DRAINING]
+    staying = held - sum(status.status is TrackerStatus.PINNED for status in draining)
+    if staying >= maximum:
         if len(pin.allocations) > maximum:
-            text = "complete; it is being moved, and what is too much is let go of when the new copies are made."
-        return text
-    text = "enough." if held >= minimum else "below its minimum."
+            return "complete; it is being moved, and what is too much is let go of when the new copies are made."
+        return "complete."
+    text = "complete." if held >= maximum else "enough." if held >= minimum else "below its minimum."
+    text += _parts(wanted, draining, outlook)
+    away = any(status.status is TrackerStatus.CLUSTER_ERROR for status in wanted)
+    if pin.allocations and (_missing(pin, maximum, outlook) or (away and outlook.hold)):
+        text += _replacement(held < minimum, draining, outlook)
+        if draining and outlook.unfit is not None and staying < minimum:
+            text += f" It stays on {_names(draining)} until one can."
+    return text
+
+
+def _missing(pin: Pin, maximum: int, outlook: Outlook) -> bool:
+    """Some peers' copies do not count, and nobody is asked for others yet."""
+    counted = (PeerStanding.UP, PeerStanding.AWAY)
+    good = [p for p in pin.allocations if outlook.standing.get(p) in counted and p not in outlook.barred]
+    return len(good) < maximum
+
+
+def _parts(wanted: Sequence[PinStatus], draining: Sequence[PinStatus], outlook: Outlook) -> str:
+    """The peers that do not hold it, or not for long."""
+    text = ""
+    if draining:
+        them = "is being drained, so its copy is" if len(draining) == 1 else "are being drained, so their copies are"
+        text += f" {_names(draining)} {them} to be made elsewhere."
+    barred = [status for status in wanted if status.peer in outlook.barred]
+    if barred:
+        kinds = " and ".join(sorted({outlook.barred[status.peer].value for status in barred}))
+        text += f" {_names(barred)} cannot make {'its copy' if len(barred) == 1 else 'their copies'} ({kinds})."
+    rest = [status for status in wanted if status.status is not TrackerStatus.PINNED and status not in barred]
+    unknown = [status for status in rest if _unknown(status)]
+    if unknown:
+        text += f" Whether {_names(unknown)} {'holds' if len(unknown) == 1 else 'hold'} it is not known yet."
+    away = [status for status in rest if status.status is TrackerStatus.CLUSTER_ERROR and status not in unknown]
+    busy = [status for status in rest if status.status is not TrackerStatus.CLUSTER_ERROR]
     if busy:
         text += f" {_names(busy)} {'is' if len(busy) == 1 else 'are'} to get it, see below."
     if away:
         text += f" {_names(away)} {'does' if len(away) == 1 else 'do'} not answer{_given_up(away, outlook)}."
-    if pin.allocations and (leaving or len(pin.allocations) < maximum or (away and outlook.hold)):
-        text += _replacement(held < minimum, outlook)
     return text
+
+
+def _unknown(status: PinStatus) -> bool:
+    return status.status is TrackerStatus.CLUSTER_ERROR and status.error.startswith(NOT_COMPARED)
 
 
 def _given_up(away: Sequence[PinStatus], outlook: Outlook) -> str:
     soon = [outlook.gone_in[status.peer] for status in away if outlook.gone_in.get(status.peer, 0) > 0]
-    if not soon or outlook.hold:
+    if not soon or outlook.hold or outlook.off:
         return ""
     return f"; if that lasts, the copy is made elsewhere in {span(min(soon))}"
 
 
-def _replacement(below: bool, outlook: Outlook) -> str:
-    if outlook.hold:
-        return f" No other peer is given it now: {outlook.hold}."
+def _replacement(below: bool, draining: Sequence[PinStatus], outlook: Outlook) -> str:
+    if hold := outlook.hold or ("" if draining else outlook.off):
+        return f" No other peer is given it now: {hold}."
+    if number := denied(outlook.barred):
+        return f" No further node is asked: the denylists of {number} name it."
     if outlook.unfit:
         reasons = ", ".join(f"{name} ({why})" for name, why in sorted(outlook.unfit.items()))
         return f" No other peer can take it: {reasons}."
     if outlook.unfit is not None:
         return " Every peer has it or is to get it already: add peers, or free some."
-    return " Another peer is given it by the next sweep." if below else ""
+    return " Another peer is given it by the next sweep." if below or draining or outlook.barred else ""
 
 
 def _about_no_pin(statuses: Sequence[PinStatus]) -> str:
     leaving = [status for status in statuses if status.status is not TrackerStatus.UNPINNED]
-    strangers = [status for status in statuses if status.status is TrackerStatus.UNPINNED and status.error]
+    strangers = [s for s in statuses if s.status is TrackerStatus.UNPINNED and s.error not in ("", NOT_COMPARED)]
     if leaving:
         return f"Not in the pinset; {_names(leaving)} {'has' if len(leaving) == 1 else 'have'} still to let go of it."
     if strangers:
@@ -109,19 +147,26 @@ class Wait:
     ahead: int = 0
 
 
-def about_copy(status: PinStatus, standing: PeerStanding | None, wait: Wait, now: float) -> str:
-    """One pin on one peer."""
+def about_copy(
+    status: PinStatus, standing: PeerStanding | None, wait: Wait, now: float, *, everywhere: bool = False
+) -> str:
+    """One pin on one peer. everywhere: it belongs on every peer."""
     since = span(now - status.timestamp) if status.timestamp else "some time"
     match status.status:
         case TrackerStatus.PINNED:
-            leaves = standing is PeerStanding.DRAINING
-            return "holds it" + ("; it goes when others hold it, as the peer is drained" if leaves else "")
+            if standing is not PeerStanding.DRAINING:
+                return "holds it"
+            if everywhere:
+                return "holds it, and keeps it while the peer is in the configuration, as it belongs everywhere"
+            return "holds it; it goes when others hold it, as the peer is drained"
         case TrackerStatus.REMOTE:
             return "is not to hold it"
         case TrackerStatus.SHARDED:
             return "holds the shards that are allocated to it"
         case TrackerStatus.UNPINNED:
             return status.error or "does not hold it"
+        case TrackerStatus.CLUSTER_ERROR if _unknown(status):
+            return f"may hold it: {status.error}"
         case TrackerStatus.CLUSTER_ERROR:
             counts = "its copy counts no longer" if standing is PeerStanding.GONE else "its copy still counts"
             return f"has not answered for {since} ({status.error}); {counts}"
@@ -143,7 +188,7 @@ def about_copy(status: PinStatus, standing: PeerStanding | None, wait: Wait, now
 
 ADVICE = {
     Failure.NOT_FOUND: "nobody reachable has all of it; connect the node to one that does, or give the pin origins",
-    Failure.DISK_FULL: "free some space there, or pin it elsewhere",
+    Failure.DISK_FULL: "free some space there",
     Failure.INVALID: "it cannot be pinned: remove it",
     Failure.BLOCKED: "the node's denylist names it: remove the pin, or the entry there",
     Failure.PIN_LOCK: "an add or a collection that somebody else began on the node keeps it from pinning",
@@ -192,8 +237,8 @@ def _names(statuses: Sequence[PinStatus]) -> str:
 @dataclass(frozen=True, slots=True)
 class PeerFacts:
     """What is known of a peer. since: seconds since its node came or went. oldest: seconds that the longest queued pin
-    waits. gone_in: seconds until it is given up. remaining: pins allocated to it that have to be moved. unfit: why it
-    gets no new pins.
+    waits. gone_in: seconds until it is given up. remaining: pins allocated to it that have to be moved; stuck: those of
+    them for which no other peer has room. unfit: why it gets no new pins. known: its node was compared with the pinset.
     """
 
     up: bool
@@ -207,7 +252,9 @@ class PeerFacts:
     oldest: float = 0.0
     gone_in: float | None = None
     remaining: int = 0
+    stuck: int = 0
     unfit: str = ""
+    known: bool = True
 
 
 def about_peer(facts: PeerFacts) -> str:
@@ -217,16 +264,23 @@ def about_peer(facts: PeerFacts) -> str:
     else:
         text = f"Its node cannot be used, for {span(facts.since)}: {facts.error}. "
         text += _absence(facts)
+    if not facts.known:
+        text += f"{NOT_COMPARED[0].upper()}{NOT_COMPARED[1:]}. "
     text += _work(facts)
     if facts.standing is PeerStanding.DRAINING:
-        text += (
-            f" It is being drained: {facts.remaining:,} pins are still to be moved."
-            if facts.remaining
-            else " It is drained: nothing is allocated to it any more, and it may be taken out of service."
-        )
+        text += _draining(facts)
     elif facts.unfit and facts.up:
         text += f" It gets no new pins: {facts.unfit}."
     return text
+
+
+def _draining(facts: PeerFacts) -> str:
+    if not facts.remaining:
+        text = " It is drained: nothing is allocated to it any more, and it may be taken out of service."
+    else:
+        text = f" It is being drained: {_number(facts.remaining, 'pin is', 'pins are')} still to be moved"
+        text += f"; no other peer has room for {facts.stuck:,} of them." if facts.stuck else "."
+    return text + " `drain --undo` takes it into service again."
 
 
 def _absence(facts: PeerFacts) -> str:

@@ -10,8 +10,8 @@ from ipfs_cluster.errors import Conflict
 from ipfs_cluster.model import WANTS_PIN, ClaimKind, PeerId, Pin, PinMode, PinOptions
 from ipfs_cluster.peer import LocalPeer
 from ipfs_cluster.pinning import PinCall, Ticket, Wait
-from ipfs_cluster.pins import GUARD_RETRIES, Pins, by_cid
-from ipfs_cluster.planning import plan_pin
+from ipfs_cluster.pins import Pins, by_cid
+from ipfs_cluster.planning import GUARD_RETRIES, plan_pin
 from ipfs_cluster.ports import ForgetForeign, PutClaim, PutPin, ReleaseClaims, Store, Write
 
 OWNER_PREFIX = "add:"

@@ -151,7 +151,8 @@ class Store(Protocol):
         below: int | None = None,
     ) -> list[Work]:
         """Rows with next_retry <= now that are not in skip: higher priority first, then the earliest next_retry, which
-        for a new row is the time it was made. below: only those of a lower priority.
+        for a new row is the time it was made, then the CID that the store has known for longest. below: only those of
+        a lower priority.
         """
         ...
 

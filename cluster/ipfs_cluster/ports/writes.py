@@ -171,6 +171,15 @@ class PutPeer:
 
 
 @dataclass(frozen=True, slots=True)
+class ForgetPeer:
+    """Drop all that is remembered of a peer: its record, rows, claims and foreign records. For one that is served no
+    more and that no entry is allocated to; should it return, it is new.
+    """
+
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
 class RecordForeign:
     """Pins that the node holds and nothing of ours asked for. orphan: found after the first survey. Idempotent:
     a record that exists takes mode and name and keeps its `orphan`.
@@ -201,6 +210,7 @@ Write = (
     | FailWork
     | QueueWork
     | PutPeer
+    | ForgetPeer
     | RecordForeign
     | ForgetForeign
 )

@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from ipfs_cluster.engine import Cluster
-from ipfs_cluster.errors import NotPinned
+from ipfs_cluster.errors import NotPinned, UnknownPeer
 from ipfs_cluster.model import PinType, TrackerStatus
 from ipfs_cluster.ports import PinQuery
 from ipfs_cluster.rest import changes, health, shapes, upkeep
@@ -144,17 +144,17 @@ async def _pins(request: web.Request) -> web.StreamResponse:
 
 
 async def _foreign(request: web.Request) -> web.StreamResponse:
-    views = request.app[CLUSTER].views
-    names = {peer.id: peer.name for peer in views.peers()}
+    cluster = request.app[CLUSTER]
+    names = {peer.id: peer.name for peer in cluster.views.peers()}
     wanted = request.query.get("peer", "")
-    chosen = [peer for peer, name in names.items() if wanted in (peer, name)] if wanted else [None]
-    if not chosen:
-        raise BadRequest(f"there is no peer {wanted}")
+    try:
+        peer = cluster.upkeep.find(wanted) if wanted else None
+    except UnknownPeer as error:
+        raise BadRequest(str(error)) from None
 
     async def pages() -> AsyncIterator[list[dict[str, Any]]]:
-        for peer in chosen:
-            async for page in views.foreign(peer):
-                yield [shapes.foreign(found, names.get(found.peer, "")) for found in page]
+        async for page in cluster.views.foreign(peer):
+            yield [shapes.foreign(found, names.get(found.peer, "")) for found in page]
 
     return await stream(request, pages())
 

@@ -220,7 +220,7 @@ class MemoryStore:
     ) -> list[Work]:
         rows = [row for row in self._of(peer) if row.next_retry <= now and row.cid not in skip]
         rows = [row for row in rows if below is None or row.priority < below]
-        rows.sort(key=lambda row: (-row.priority, row.next_retry))
+        rows.sort(key=lambda row: (-row.priority, row.next_retry, self._state.known[row.cid]))
         return [self._complete(row) for row in rows[:limit]]
 
     async def next_due(self, peer: PeerId, now: float) -> float | None:

@@ -19,6 +19,7 @@ from ipfs_cluster.ports import (
     FinishWork,
     ForeignPin,
     ForgetForeign,
+    ForgetPeer,
     PeerRecord,
     PutClaim,
     PutPeer,
@@ -40,7 +41,7 @@ def wants(pin: Pin, peer: PeerId) -> bool:
 @dataclass(slots=True)
 class State:
     """All that a store remembers. touched: what the running commit wrote about; peer None: about all peers.
-    changed: the last revision that changed an entry.
+    changed: the last revision that changed an entry. known: the CIDs of all this, numbered as they came.
     """
 
     revision: int = 0
@@ -53,11 +54,23 @@ class State:
     removed: dict[Cid, int] = field(default_factory=dict)
     forgotten: int = 0
     changed: int = 0
+    known: dict[Cid, int] = field(default_factory=dict)
+    last_known: int = 0
     touched: list[tuple[PeerId | None, Cid]] = field(default_factory=list)
 
     def copy(self) -> State:
         """Independent of this one; the values in the dictionaries are immutable and shared."""
         return State(*(copy.copy(getattr(self, name)) for name in self.__slots__))
+
+    def _know(self, cid: Cid) -> None:
+        if cid not in self.known:
+            self.last_known += 1
+            self.known[cid] = self.last_known
+
+    def _forget(self, cid: Cid) -> None:
+        """Unless anything is left of it."""
+        if cid not in self.entries and cid not in self.removed and not any(at == cid for _, at in self.rows):
+            self.known.pop(cid, None)
 
     def needed(self, peer: PeerId, cid: Cid) -> bool:
         """Anything that forbids to unpin, other than a foreign record (ports: words)."""
@@ -73,7 +86,10 @@ class State:
         excess = len(self.removed) - keep
         if excess > 0:
             self.forgotten = sorted(self.removed.values())[excess - 1]
+            old = [cid for cid, revision in self.removed.items() if revision <= self.forgotten]
             self.removed = {cid: revision for cid, revision in self.removed.items() if revision > self.forgotten}
+            for cid in old:
+                self._forget(cid)
 
     def apply(self, writes: Sequence[Write], now: float) -> None:
         """One commit. Raises Conflict, with the state spoilt."""
@@ -112,6 +128,8 @@ class State:
                 self._queue_work(write, now)
             case PutPeer(peer=record):
                 self._put_peer(record, now)
+            case ForgetPeer(peer=peer):
+                self._forget_peer(peer)
             case RecordForeign(peer=peer, pins=pins, orphan=orphan):
                 for pin_ in pins:
                     known = self.foreign.get((peer, pin_.cid))
@@ -137,6 +155,7 @@ class State:
     def _put_pin(self, write: PutPin, now: float) -> None:
         pin = replace(write.pin, revision=self.revision)
         self.entries[pin.cid] = pin
+        self._know(pin.cid)
         self.removed.pop(pin.cid, None)
         self.changed = self.revision
         self.touched.append((None, pin.cid))
@@ -181,6 +200,13 @@ class State:
                 if not pin.allocations and pin.type is not PinType.META:
                     self._queue(record.id, pin, now, 0)
 
+    def _forget_peer(self, peer: PeerId) -> None:
+        self.peers.pop(peer, None)
+        self.claims = {key: claim for key, claim in self.claims.items() if claim.peer != peer}
+        self.foreign = {key: found for key, found in self.foreign.items() if found.peer != peer}
+        for at, cid in [key for key in self.rows if key[0] == peer]:
+            self.delete_row(at, cid)
+
     def _release_claims(self, write: ReleaseClaims, now: float) -> None:
         for key in [key for key in self.claims if key[2] == write.owner and write.cid in (None, key[1])]:
             peer, cid, _ = key
@@ -197,11 +223,13 @@ class State:
         if before is not None and before.status is row.status:
             row = replace(row, since=before.since)
         self.rows[row.peer, row.cid] = row
+        self._know(row.cid)
         self.touched.append((row.peer, row.cid))
 
     def delete_row(self, peer: PeerId, cid: Cid) -> None:
         """The row goes, if there is one."""
         if self.rows.pop((peer, cid), None) is not None:
+            self._forget(cid)
             self.touched.append((peer, cid))
 
     def _queue(self, peer: PeerId, pin: Pin, now: float, priority: int) -> None:

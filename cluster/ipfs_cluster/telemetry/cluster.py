@@ -24,7 +24,7 @@ def cluster_tables(cluster: Cluster, store: Store, cache: FiguresCache, clock: C
         for peer in cluster.peers_by_id.values():
             yield (peer.name,), PeerPart(peer, cluster.upkeep, cache.latest, cache.draining, time, monotonic)
 
-    cache.drained = lambda: [peer.id for peer in cluster.peers_by_id.values() if peer.record.draining]
+    cache.remaining = cluster.upkeep.draining
     return [
         Table.of((*PINSET, *INGEST), cluster),
         Table.of(UPKEEP, cluster.upkeep),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from math import inf
 
 from ipfs_cluster.errors import ClusterError
 from ipfs_cluster.model import PeerId
-from ipfs_cluster.ports import Clock, PinQuery, Store, StoreFigures
+from ipfs_cluster.ports import Clock, Store, StoreFigures
 from ipfs_cluster.tasks import TaskSet, sleep_or_event
 
 log = logging.getLogger(__name__)
@@ -23,15 +23,15 @@ PATIENCE = 1.0
 
 
 class FiguresCache:
-    """`latest` figures of one store, None before the first are there; and how many pins are allocated to each peer that
-    is drained.
+    """`latest` figures of one store, None before the first are there; and how many pins remain on each peer that is
+    being drained.
     """
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self.latest: StoreFigures | None = None
         self.draining: Mapping[PeerId, int] = {}
-        self.drained: Callable[[], Collection[PeerId]] = tuple
-        """Who is being drained now."""
+        self.remaining: Callable[[], Awaitable[Mapping[PeerId, int]]] | None = None
+        """Counts those."""
         self._store = store
         self._clock = clock
         self._taken = -inf
@@ -61,7 +61,8 @@ class FiguresCache:
         began = self._clock.monotonic()
         try:
             self.latest = await self._store.figures()
-            self.draining = {peer: await self._store.count(PinQuery(allocated=peer)) for peer in self.drained()}
+            if self.remaining is not None:
+                self.draining = await self.remaining()
             self._taken = began
         except ClusterError as error:
             log.info("the pinset cannot be counted now: %s", error)

@@ -80,7 +80,8 @@ UPKEEP_PEERS: tuple[Meter[PeerPart], ...] = (
     Meter(
         "ipfscluster_drain_remaining",
         Kind.GAUGE,
-        "Pins that are still allocated to the peer; only of peers that are being drained.",
+        "Pins that are still allocated to the peer, and those that belong everywhere and that nobody else holds yet; "
+        "only of peers that are being drained.",
         (),
         _remaining,
     ),

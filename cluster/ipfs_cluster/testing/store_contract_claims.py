@@ -14,6 +14,7 @@ from ipfs_cluster.ports import (
     FinishWork,
     ForeignPin,
     ForgetForeign,
+    ForgetPeer,
     PeerRecord,
     PinQuery,
     PutClaim,
@@ -182,6 +183,31 @@ class ForeignContract:
         }
         await store.commit([FinishWork(ALICE, cid(1), revision), PutPeer(PeerRecord(ALICE, "again"))])
         assert [work.cid for work in await flat(store.works())] == [cid(5)]
+
+    async def test_a_peer_is_forgotten_with_all_that_hangs_on_it(self, store: Store) -> None:
+        await known(store, ALICE, BOB)
+        await put(store, pin(1, BOB), pin(2))
+        await store.commit(
+            [PutPin(pin(3, BOB), queue=(BOB,), release=(ALICE,)), RemovePin(cid(2), release=(ALICE, BOB))]
+        )
+        await store.commit(
+            [PutClaim(ALICE, cid(4), "add:1", ClaimKind.INGEST), PutClaim(BOB, cid(4), "x", ClaimKind.LIST)]
+        )
+        await store.commit([ReleaseClaims("add:1"), PutClaim(ALICE, cid(5), "x", ClaimKind.LIST)])
+        await store.commit([RecordForeign(ALICE, (node_pin(7),)), RecordForeign(BOB, (node_pin(7),))])
+        assert {work.cid for work in await flat(store.works(ALICE))} == {cid(2), cid(3), cid(4)}
+        await store.commit([ForgetPeer(ALICE)])
+        assert [record.id for record in await store.peers()] == [BOB]
+        assert await flat(store.works(ALICE)) == []
+        assert {work.cid for work in await flat(store.works())} == {cid(2), cid(3)}
+        assert [claim.peer for claim in await store.claims()] == [BOB]
+        assert [found.peer for found in await flat(store.foreign())] == [BOB]
+        assert {entry.cid for entry in await flat(store.pins())} == {cid(1), cid(3)}
+        await put(store, pin(6))
+        await known(store, ALICE)
+        assert [record.id for record in await store.peers()] == [BOB, ALICE]
+        assert [work.cid for work in await flat(store.works(ALICE))] == [cid(6)]
+        await store.commit([ForgetPeer(CAROL)])
 
     async def test_foreign_pins_are_recorded_and_forgotten(self, store: Store) -> None:
         await store.commit([RecordForeign(ALICE, (node_pin(1, DIRECT, "n"), node_pin(2)))])

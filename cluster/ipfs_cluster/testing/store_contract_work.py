@@ -231,6 +231,21 @@ class WorkContract:
         assert await store.next_due(ALICE, now + 10) is None
         assert await store.next_due(CAROL, 0.0) is None
 
+    async def test_equally_due_rows_come_as_their_cids_got_known(self, store: Store, clock: FakeClock) -> None:
+        """Whatever the order of their rows, and also when the entry is gone or was never there."""
+        await put(store, *(pin(number, ALICE) for number in (7, 2, 9, 4)))
+        await store.commit([PutClaim(ALICE, cid(5), "add:1", ClaimKind.INGEST)])
+        await store.commit([RemovePin(cid(2), release=(ALICE,)), ReleaseClaims("add:1")])
+        await store.commit([QueueWork(ALICE, cid(number), PIN_QUEUED) for number in (4, 9, 7)])
+        assert [work.cid for work in await store.due(ALICE, clock.time(), 10, frozenset())] == [
+            cid(number) for number in (7, 2, 9, 4, 5)
+        ]
+        (five,) = await store.work([cid(5)])
+        await store.commit([FinishWork(ALICE, cid(5), five.generation)])
+        await put(store, pin(6, ALICE), pin(5, ALICE))
+        await store.commit([QueueWork(ALICE, cid(number), PIN_QUEUED) for number in (5, 6)])
+        assert [work.cid for work in await store.due(ALICE, clock.time(), 10, frozenset())][-2:] == [cid(6), cid(5)]
+
     async def test_due_rows_are_complete(self, store: Store, clock: FakeClock) -> None:
         entry = replace(pin(1, ALICE, name="n"), origins=("/dns4/o",))
         await store.commit([PutPin(entry, queue=(ALICE,)), PutPin(pin(2, ALICE, name="m"), release=(ALICE,))])

@@ -12,6 +12,7 @@ from ipfs_cluster.ports import (
     FailWork,
     FinishWork,
     ForgetForeign,
+    ForgetPeer,
     PutClaim,
     PutPeer,
     PutPending,
@@ -63,6 +64,8 @@ def write_text(write: Write, name: Name) -> str:
         case PutPeer(peer=record):
             flags = ["surveyed" if record.surveyed else "", "adopted" if record.adopted else ""]
             return _words("PutPeer", record.id, f"node={record.node_id}", *flags)
+        case ForgetPeer(peer=peer):
+            return f"ForgetPeer {peer}"
         case RecordForeign(peer=peer, pins=pins, orphan=orphan):
             return _words("RecordForeign", peer, *(name(pin.cid) for pin in pins), "orphan" if orphan else "")
         case ForgetForeign(peer=peer, cids=cids):

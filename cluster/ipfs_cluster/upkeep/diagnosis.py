@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.core.membership import PeerStanding
+from ipfs_cluster.core.repair import barred
 from ipfs_cluster.core.why import Outlook, PeerFacts, Wait, about_copy, about_peer, about_pin
-from ipfs_cluster.model import WANTS_UNPIN, PeerId, Pin, PinStatus, TrackerStatus
+from ipfs_cluster.model import WANTS_UNPIN, PeerId, Pin, PinStatus, TrackerStatus, Work
 from ipfs_cluster.peer import LocalPeer
 from ipfs_cluster.pins import Pins
 from ipfs_cluster.ports import Clock, Store
@@ -62,33 +63,35 @@ class Diagnosis:
 
     async def pin(self, cid: Cid) -> PinWhy:
         """Why a pin is as it is; also of a CID that is not in the pinset."""
-        pin, statuses = await self._views.status(cid)
+        pin, statuses, works = await self._views.status_and_rows(cid)
         now = self._clock.time()
         standing = self._upkeep.presence.standing
-        waits = await self._waits(cid)
-        sentence = about_pin(pin, statuses, self._outlook(pin), now)
-        copies = tuple(
-            (status, about_copy(status, standing.get(status.peer), waits.get(status.peer, Wait()), now))
-            for status in statuses
-        )
+        rows = await self._standings(works)
+        waits = {row.peer: Wait(row.failure, UNTIL.get(row.waits_for, ""), row.ahead) for row in rows}
+        sentence = about_pin(pin, statuses, self._outlook(pin, works), now)
+        everywhere = pin is not None and not pin.allocations
+
+        def about(status: PinStatus) -> str:
+            wait = waits.get(status.peer, Wait())
+            return about_copy(status, standing.get(status.peer), wait, now, everywhere=everywhere)
+
+        copies = tuple((status, about(status)) for status in statuses)
         return PinWhy(cid, pin, sentence, copies)
 
     async def standings(self, cid: Cid) -> list[Standing]:
         """One for each peer that has work to do on a CID; where there is none, all is as wanted."""
-        works = [work for work in await self._store.work([cid]) if work.peer in self._peers]
-        return await asyncio.gather(*(self._peers[work.peer].tracker.standing(work) for work in works))
+        return await self._standings(await self._store.work([cid]))
 
-    async def _waits(self, cid: Cid) -> dict[PeerId, Wait]:
-        rows = await self.standings(cid)
-        return {row.peer: Wait(row.failure, UNTIL.get(row.waits_for, ""), row.ahead) for row in rows}
+    async def _standings(self, works: Sequence[Work]) -> list[Standing]:
+        ours = [work for work in works if work.peer in self._peers]
+        return await asyncio.gather(*(self._peers[work.peer].tracker.standing(work) for work in ours))
 
-    def _outlook(self, pin: Pin | None) -> Outlook:
+    def _outlook(self, pin: Pin | None, works: Sequence[Work]) -> Outlook:
         presence = self._upkeep.presence
         gone_in = {peer: left for peer in self._peers if (left := self._gone_in(peer)) is not None}
         hold = presence.brake.reason if presence.brake is not None else ""
-        if not self._upkeep.repair.repinning and not hold:
-            hold = REPINNING_OFF
-        return Outlook(presence.standing, gone_in, hold, self._unfit(pin))
+        off = "" if hold or self._upkeep.repair.repinning else REPINNING_OFF
+        return Outlook(presence.standing, gone_in, hold, off, self._unfit(pin), barred(works))
 
     def _unfit(self, pin: Pin | None) -> Mapping[str, str] | None:
         if pin is None or not pin.allocations:
@@ -107,6 +110,7 @@ class Diagnosis:
         now = self._clock.time()
         standing = self._upkeep.presence.standing.get(found.id, PeerStanding.AWAY)
         leaving = standing in (PeerStanding.GONE, PeerStanding.DRAINING)
+        drain = await self._upkeep.drained(found.id) if leaving else None
         queued = mine.get(TrackerStatus.PIN_QUEUED)
         pinning = found.tracker.pinning
         facts = PeerFacts(
@@ -124,8 +128,10 @@ class Diagnosis:
             unpinning=sum(queue.rows for status, queue in mine.items() if status in WANTS_UNPIN),
             oldest=now - queued.oldest if queued else 0.0,
             gone_in=self._gone_in(found.id),
-            remaining=(await self._upkeep.drained(found.id)).remaining if leaving else 0,
+            remaining=drain.remaining if drain else 0,
+            stuck=drain.stuck if drain else 0,
             unfit=self._pins.landscape.why_not(self._clock.monotonic()).get(found.id, ("", ""))[1],
+            known=found.known,
         )
         return PeerWhy(found.id, found.name, standing, facts, about_peer(facts))
 

@@ -28,14 +28,13 @@ class Flights:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    @property
-    def full(self) -> bool:
-        """True while no further pin may be given new copies."""
-        return len(self._waiting) >= self.limit
+    def full(self, begun: int = 0) -> bool:
+        """True while no further pin may be given new copies. begun: pins that are about to be launched."""
+        return len(self._waiting) + begun >= self.limit
 
     async def room(self) -> None:
         """Return when one more pin may be given new copies."""
-        while self.full:
+        while self.full():
             self._freed.clear()
             await self._freed.wait()
 

@@ -83,7 +83,8 @@ class Presence:
         now, patience = self._clock.monotonic(), self._settings.patience
         up = {peer.id for peer in self._peers.values() if peer.up}
         draining = {peer.id for peer in self._peers.values() if peer.record.draining}
-        self._sightings = observe(self._sightings, up, draining, self._peers, now)
+        unknown = {peer.id for peer in self._peers.values() if not peer.known}
+        self._sightings = observe(self._sightings, up, draining, self._peers, now, unknown=unknown)
         before, standing = self.brake, self.standing
         self.brake = brake(self._sightings, self._quiet_since, now, patience)
         outage = self.brake is not None and self.brake.outage

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 from ipfs_cluster.core.membership import PeerStanding
 from ipfs_cluster.core.rebalance import Load, Move, plan
-from ipfs_cluster.core.repair import moved
+from ipfs_cluster.core.repair import Change, moved
 from ipfs_cluster.errors import ClusterError, InvalidArgument
-from ipfs_cluster.model import Metric, PeerId
+from ipfs_cluster.model import Metric, PeerId, Pin, Work
 from ipfs_cluster.peer import LocalPeer
 from ipfs_cluster.ports import Clock, PinQuery, Store
 from ipfs_cluster.tasks import TaskSet
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Progress:
     """A rebalance job: how many copies of each planned move have been asked for. since, ended: unix seconds; ended is
-    0 while it runs. error: why it broke off; "cancelled" when it was.
+    0 while it runs. error: why it, or some of its moves, broke off; "cancelled" when it was.
     """
 
     moves: tuple[Move, ...]
@@ -103,33 +103,48 @@ class Rebalance:
             return metric.value
 
         group = tuple(_value(metrics.get(name)) for name in self._tags)
-        return Load(peer.id, int(measured("reposize")), int(measured("freespace")), int(measured("numpin")), group)
+        used, free, pins = (int(measured(name)) for name in ("reposize", "freespace", "numpin"))
+        return Load(peer.id, used, free, pins, group, peer.has_room)
 
     async def _run(self) -> None:
         assert self.progress is not None
+        broken = []
         try:
             for number, move in enumerate(self.progress.moves):
-                await self._carry_out(number, move)
+                if why := await self._carry_out(number, move):
+                    broken.append(why)
         except ClusterError as error:
             log.error("the rebalance broke off: %s", error)
-            self._end(str(error))
-        else:
-            self._end("")
+            broken.append(str(error))
+        self._end("; ".join(dict.fromkeys(broken)))
 
-    async def _carry_out(self, number: int, move: Move) -> None:
+    async def _carry_out(self, number: int, move: Move) -> str:
+        """Ask for the copies of one move. Why not for all; empty also when the source had no more to give."""
         batch = self._moves.batch(budgeted=False)
-        left = move.pins
+        decided = 0
+
+        def decision(pin: Pin, works: Sequence[Work]) -> Change | None:
+            if decided >= move.pins or self._closed(move.target):
+                return None
+            return moved(pin, works, move.source, move.target)
+
         async for page in self._store.pins(PinQuery(allocated=move.source)):
-            for pin in page:
-                if not left or self._presence.standing.get(move.target) is not PeerStanding.UP:
-                    break
-                if change := moved(pin, move.source, move.target):
-                    await batch.add(pin, change)
-                    left -= 1
-            await batch.flush()
-            self._count(number, move.pins - left)
-            if not left:
+            async for _, _, change in batch.each(page, decision):
+                decided += change is not None
+            decided = batch.begun
+            self._count(number, decided)
+            if decided >= move.pins:
                 break
+            if why := self._closed(move.target):
+                return why
+        return ""
+
+    def _closed(self, target: PeerId) -> str:
+        """Why no copy may be asked of this peer now, as it is after the plan was made; empty when one may."""
+        peer = self._peers[target]
+        if self._presence.standing.get(target) is not PeerStanding.UP or not peer.up:
+            return f"{peer.name} {'is being drained' if peer.record.draining else 'went away'}"
+        return "" if peer.has_room else f"{peer.name} has no more room: {peer.state.room.why}"
 
     def _count(self, number: int, asked: int) -> None:
         assert self.progress is not None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipfs_cluster.core.membership import PeerStanding
 from ipfs_cluster.errors import UnknownPeer
 from ipfs_cluster.hub import Hub
-from ipfs_cluster.model import WANTS_PIN, PeerId
+from ipfs_cluster.model import WANTS_PIN, PeerId, PinType
 from ipfs_cluster.peer import LocalPeer
 from ipfs_cluster.pins import Pins, by_cid
 from ipfs_cluster.planning import Defaults
@@ -68,7 +68,7 @@ class Upkeep:
         self.alerts = Alerts()
         self.presence = Presence(clock, peers, self.alerts, settings.presence, self._standings_changed)
         self.moves = Moves(store, clock, hub, peers, pins, self.presence, settings.moves)
-        self.repair = Repair(store, clock, pins, self.presence, self.moves, settings.repair)
+        self.repair = Repair(store, clock, hub, pins, self.presence, self.moves, settings.repair)
         self.rebalance = Rebalance(store, clock, peers, self.presence, self.moves, defaults.allocate_by)
 
     def start(self, tasks: TaskSet) -> None:
@@ -112,15 +112,27 @@ class Upkeep:
         return Drain(peer, found.name, draining, standing, remaining, min(stuck, remaining))
 
     async def _alone(self, peer: PeerId) -> int:
-        """Pins that belong everywhere, and that nobody but this peer holds yet."""
+        """Pins that belong everywhere, and that nobody but this peer holds yet, as far as is known; peers that are
+        being drained as well do not count.
+        """
         found = 0
-        others = {other for other in self._peers if other != peer}
+        others = {
+            other.id for other in self._peers.values() if other.id != peer and other.known and not other.record.draining
+        }
+        if not others:
+            placed = PinQuery(allocated=peer, types=frozenset(PinType) - {PinType.META})
+            return await self._store.count(PinQuery(peer=peer)) - await self._store.count(placed)
         async for page in self._store.pins(PinQuery(statuses=WANTS_PIN)):
             wanting = by_cid(await self._store.work([pin.cid for pin in page if not pin.allocations]))
             for works in wanting.values():
                 without = {work.peer for work in works}
                 found += others <= without and peer not in without
         return found
+
+    async def draining(self) -> dict[PeerId, int]:
+        """How many pins remain on each peer that is being drained."""
+        peers = [peer.id for peer in self._peers.values() if peer.record.draining]
+        return {peer: (await self.drained(peer)).remaining for peer in peers}
 
     def find(self, text: str) -> PeerId:
         """The peer with this ID or name. Raises UnknownPeer."""

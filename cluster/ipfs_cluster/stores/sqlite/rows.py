@@ -176,6 +176,18 @@ class Rows:
             self.touch(peer, text)
         return bool(deleted)
 
+    def delete_all(self, peer: PeerId) -> None:
+        """Delete all rows of a peer, and hidden entries that nothing else hangs on."""
+        number = self.number(peer)
+        hidden = self.run(
+            "SELECT w.pin FROM work w JOIN pins p ON p.id = w.pin "
+            "WHERE w.peer = ? AND NOT p.visible AND p.revision = 0",
+            (number,),
+        ).fetchall()
+        self.run("DELETE FROM work WHERE peer = ?", (number,))
+        for (pin,) in hidden:
+            self.forget(pin)
+
     def forget(self, pin: int) -> None:
         """Drop a hidden entry that nothing hangs on any more."""
         self.run(_FORGET, (pin,))

@@ -16,6 +16,7 @@ from ipfs_cluster.ports import (
     FailWork,
     FinishWork,
     ForgetForeign,
+    ForgetPeer,
     PutClaim,
     PutPeer,
     PutPending,
@@ -63,6 +64,9 @@ _PUT_PEER = (
     "UPDATE peers SET name = ?, node_id = ?, surveyed = ?, adopted = ?, draining = ?, "
     "joined = coalesce(joined, (SELECT coalesce(max(joined), 0) + 1 FROM peers)) WHERE no = ?"
 )
+_FORGET_PEER = (
+    "UPDATE peers SET name = '', node_id = '', surveyed = 0, adopted = 0, draining = 0, joined = NULL WHERE no = ?"
+)
 _RECORD_FOREIGN = (
     "INSERT INTO foreign_pins (peer, text, mode, name, orphan) VALUES (?, ?, ?, ?, ?) "
     "ON CONFLICT (peer, text) DO UPDATE SET mode = excluded.mode, name = excluded.name"
@@ -93,6 +97,7 @@ class Writes:
             FailWork: self._fail_work,
             QueueWork: self._queue_work,
             PutPeer: self._put_peer,
+            ForgetPeer: self._forget_peer,
             RecordForeign: self._record_foreign,
             ForgetForeign: self._forget_foreign,
         }
@@ -316,6 +321,15 @@ class Writes:
         self._run(_PUT_PEER, values)
         if joined is None:
             self.rows.queue_everywhere(record.id, now)
+
+    def _forget_peer(self, write: ForgetPeer, now: float) -> None:
+        """The number stays: it may be anywhere, and is the peer's when it returns."""
+        del now
+        number = self.rows.number(write.peer)
+        self.rows.delete_all(write.peer)
+        for table in ("claims", "foreign_pins"):
+            self._run(f"DELETE FROM {table} WHERE peer = ?", (number,))
+        self._run(_FORGET_PEER, (number,))
 
     def _record_foreign(self, write: RecordForeign, now: float) -> None:
         del now
