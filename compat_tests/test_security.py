@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from compat_tests.harness.http import Answer, post
+from compat_tests.harness.http import Answer, file_part, multipart, post
 from compat_tests.harness.kubo import KuboNode
+from compat_tests.harness.process import eventually
 from compat_tests.harness.service import COMMAND, Service
 from compat_tests.harness.tools import kubo_binary, tool
 from ipfs_cluster.security.stored import hash_password, hash_token
@@ -186,7 +189,8 @@ def secure(closed_node: KuboNode, tmp_path: Path) -> Iterator[Service]:
 
 
 def ctl(service: Service, *arguments: str, user: str = f"ann:{CANARY}-word") -> subprocess.CompletedProcess[str]:
-    env = {"CLUSTER_CREDENTIALS": user, "SSL_CERT_FILE": str(service.folder / "cert.pem")}
+    trusted = str(service.folder / "cert.pem")
+    env = {"CLUSTER_CREDENTIALS": user, "SSL_CERT_FILE": trusted, "REQUESTS_CA_BUNDLE": ""}
     return service.ctl("--https", *arguments, env=env)
 
 
@@ -237,9 +241,11 @@ def test_both_doors_over_tls_and_no_secret_is_ever_told(secure: Service, closed_
     for user, refusal in ((f"ann:{CANARY}-guess", "access denied"), (f"eve:{CANARY}-eve", "do not permit this")):
         done = ctl(secure, "pin", "add", cid, user=user)
         assert done.returncode != 0
-        assert refusal in done.stderr
+        assert refusal in done.stdout
     token = json.loads(curl(secure, secure.rest_port, "/token", "-X", "POST", "-u", f"ann:{CANARY}-word")[1])["token"]
     assert curl(secure, secure.rest_port, "/id", "-H", f"Authorization: Bearer {token}")[0] == 200
+    trusted = {"SSL_CERT_FILE": str(secure.folder / "cert.pem"), "REQUESTS_CA_BUNDLE": "", "CLUSTER_TOKEN": token}
+    assert secure.ctl("version", env=trusted).returncode == 0
     assert (
         curl(secure, secure.rest_port, f"/pins/x?meta-a={CANARY}", "-X", "POST", "-u", f"ann:{CANARY}-word")[0] == 400
     )
@@ -298,3 +304,80 @@ def test_a_door_that_others_reach_without_credentials_does_not_open(trio: list[K
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "listens beyond this machine without credentials; set api.ipfsproxy.authorizations, or " in done.stderr
+
+
+def test_a_hangup_brings_other_users_and_a_new_certificate(secure: Service) -> None:
+    secure.start()
+    old = (secure.folder / "cert.pem").read_text()
+    document = json.loads((secure.folder / "service.json").read_text())
+    document["api"]["restapi"]["basic_auth_credentials"] = {"new": f"{CANARY}-new"}
+    (secure.folder / "service.json").write_text(json.dumps(document))
+    make_certificate(secure.folder)
+    hangup(secure, "reload: api.restapi.basic_auth_credentials")
+    assert curl(secure, secure.rest_port, "/id", "-u", f"new:{CANARY}-new")[0] == 200
+    assert curl(secure, secure.rest_port, "/id", "-u", f"ann:{CANARY}-word")[0] == 401
+    assert (
+        curl(secure, secure.port, "/api/v0/id", "-X", "POST", "-H", f"Authorization: Bearer {CANARY}-token")[0] == 200
+    )
+
+    # A file that opens the door while it still listens on all addresses, and a certificate of another key.
+    document["api"]["ipfsproxy"] |= {"authorizations": None, "listen_multiaddress": f"/ip4/127.0.0.1/tcp/{secure.port}"}
+    (secure.folder / "service.json").write_text(json.dumps(document))
+    hangup(secure, "reload: nothing was changed: api.ipfsproxy.listen_multiaddress")
+    assert curl(secure, secure.port, "/api/v0/id", "-X", "POST")[0] == 403
+    (secure.folder / "cert.pem").write_text(old)
+    document["api"]["ipfsproxy"]["authorizations"] = {"a": {"AuthSecret": "x", "Roles": ["admin"]}}
+    (secure.folder / "service.json").write_text(json.dumps(document))
+    hangup(secure, "reload: nothing was changed: the TLS certificate")
+    assert CANARY not in (secure.folder / "service.log").read_text()
+
+
+def hangup(service: Service, line: str) -> None:
+    """SIGHUP, until the service has said this."""
+    assert service.child is not None
+    child, said = service.child, service.child.output().count("reload: ")
+    child.send(signal.SIGHUP)
+    eventually(lambda: child.output().count("reload: ") > said, "the service has read its configuration")
+    told = child.output().splitlines()
+    assert any(line in one for one in told), told[-5:]
+
+
+def test_a_node_that_speaks_tls_and_asks_for_credentials(secure: Service, tmp_path: Path) -> None:
+    """The node is another service: requests of the engine and relayed ones go to it over TLS, with a token."""
+    token = f"{CANARY}-outer"
+    secure_document = json.loads((secure.folder / "service.json").read_text())
+    secure_document["api"]["ipfsproxy"]["authorizations"] = {"outer": {"AuthSecret": token, "Roles": ["admin"]}}
+    (secure.folder / "service.json").write_text(json.dumps(secure_document))
+    secure.start()
+    outer = Service(tmp_path / "outer", secure.nodes)
+    node = {
+        "name": "inner",
+        "node_multiaddress": f"/ip4/127.0.0.1/tcp/{secure.port}/https",
+        "ca_file": str(secure.folder / "cert.pem"),
+        "authorization": f"Bearer {token}",
+    }
+    outer.configure(ipfs_connector={"nodes": [node]})
+    outer.start()
+    try:
+        headers, body = multipart(file_part("f", b"over two services\n"))
+        answer = post(outer.address, "/api/v0/add", headers=headers, body=body)
+        assert answer.status == 200, answer.text
+        cid = json.loads(answer.text)["Hash"]
+        assert post(outer.address, f"/api/v0/cat?arg={cid}").body == b"over two services\n"
+        large = os.urandom(3_000_000)
+        headers, body = multipart(file_part("f", large))
+        (value,) = [json.loads(post(outer.address, "/api/v0/add", headers=headers, body=body).text)]
+        assert post(outer.address, f"/api/v0/cat?arg={value['Hash']}").body == large
+        assert outer.pinned_everywhere(cid)
+        assert cid in outer.nodes[0].pins()
+    finally:
+        outer.stop()
+    (outer.folder / "service.json").write_text(
+        (outer.folder / "service.json").read_text().replace("cert.pem", "other.pem")
+    )
+    make_certificate(tmp_path / "other")
+    (tmp_path / "other" / "cert.pem").rename(secure.folder / "other.pem")
+    outer.start()
+    assert outer.child is not None
+    assert "CERTIFICATE_VERIFY_FAILED" in outer.child.output()
+    outer.stop()

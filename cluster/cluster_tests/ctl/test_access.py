@@ -34,6 +34,20 @@ def test_credentials_mean_tls(
         assert [str(call.request.url)[:5] for call in api.calls] == ["https", "http:"]
 
 
+@pytest.mark.parametrize("way", ["environment", "file"])
+def test_a_token_instead_of_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str) -> None:
+    (tmp_path / "token").write_text("tok\n")
+    if way == "environment":
+        monkeypatch.setenv("CLUSTER_TOKEN", "tok")
+    else:
+        monkeypatch.setenv("CLUSTER_TOKEN_FILE", str(tmp_path / "token"))
+    with responses.RequestsMock() as api:
+        api.get("https://127.0.0.1:9094/version", json={"version": "1"})
+        assert main(["version"]) == 0
+        assert main(["--basic-auth", "me:se:cret", "version"]) == 0
+        assert [call.request.headers["Authorization"] for call in api.calls] == ["Bearer tok", LOGIN]
+
+
 def test_debug_and_a_secret_without_use(capsys: pytest.CaptureFixture[str]) -> None:
     with responses.RequestsMock() as api:
         api.get("https://127.0.0.1:9094/version", json={"version": "1"})

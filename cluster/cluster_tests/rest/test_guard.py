@@ -87,6 +87,7 @@ async def test_every_route_has_its_role_in_the_table(client: Client) -> None:
     """Who adds a route decides who may use it: `ipfs_cluster.rest.roles`."""
     unlisted = [route for route in routes(client) if route[0] != "HEAD" and route not in {*ROLES, *OPEN}]
     assert unlisted == []
+    assert {*ROLES, *OPEN} - set(routes(client)) == set(), "no route that is gone"
 
 
 DENIED = [

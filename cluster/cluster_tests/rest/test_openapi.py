@@ -30,8 +30,11 @@ from ipfs_cluster.cid import Cid
 from ipfs_cluster.model import NodePin, PinMode
 from ipfs_cluster.rest.answers import CRASHED
 from ipfs_cluster.rest.app import app
+from ipfs_cluster.rest.guard import add_guard
 from ipfs_cluster.rest.metrics import add_metrics
 from ipfs_cluster.rest.openapi import document
+from ipfs_cluster.rest.roles import OPEN
+from ipfs_cluster.security.checks import Gatekeeper
 from ipfs_cluster.telemetry import FiguresCache, Telemetry
 
 __all__ = ["world"]
@@ -47,8 +50,10 @@ OPERATIONS = {
 ENDLESS = "GET /pins/watch"
 ONE = cids.text(cid(1))
 VALUES = {"{cid}": ONE, "{peer}": "name1", "{kind}": "ipfs", "{path}": ONE, "{name}": "freespace"}
-NEVER = ("DELETE /peers/{peer}", "DELETE /rebalance")
-"""Operations that are always refused here: peers are those of the configuration, and no rebalance is running."""
+NEVER = ("DELETE /peers/{peer}", "DELETE /rebalance", "POST /token")
+"""Operations that are always refused here: peers are those of the configuration, no rebalance is running, and nobody
+has credentials.
+"""
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 BOUNDS = settings(
     max_examples=12,
@@ -119,6 +124,7 @@ async def api(world: World) -> AsyncIterator[Api]:
     telemetry = Telemetry([], cache)
     application = app(cluster, "1")
     add_metrics(application, telemetry)
+    add_guard(application, Gatekeeper(()))
     found: list[Api] = []
 
     @web.middleware
@@ -143,6 +149,11 @@ def test_the_document_is_openapi() -> None:
     assert len(set(ids)) == len(ids)
     tags = {tag["name"] for tag in DOCUMENT["tags"]}
     assert {tag for _, operation in OPERATIONS.values() for tag in operation["tags"]} == tags
+
+
+def test_what_needs_no_credentials_is_what_the_guard_lets_in() -> None:
+    without = {tuple(label.split()) for label, (_, operation) in OPERATIONS.items() if operation.get("security") == []}
+    assert without == OPEN
 
 
 async def test_it_has_every_route_and_no_other(api: Api) -> None:

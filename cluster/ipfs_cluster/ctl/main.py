@@ -21,7 +21,7 @@ from ipfs_cluster.ctl.adding import add
 from ipfs_cluster.ctl.commands import watch
 from ipfs_cluster.ctl.context import Arguments, Context
 from ipfs_cluster.ctl.errors import LocalError
-from ipfs_cluster.ctl.parser import environment_credentials, parser
+from ipfs_cluster.ctl.parser import environment_secret, parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,10 +65,11 @@ def _told_requests(on: bool) -> Iterator[None]:
 
 
 def _access(arguments: Arguments) -> Access:
-    given = environment_credentials() if arguments.basic_auth is None else arguments.basic_auth
+    given = environment_secret("CLUSTER_CREDENTIALS") if arguments.basic_auth is None else arguments.basic_auth
     user, _, password = given.partition(":")
+    token = "" if user else environment_secret("CLUSTER_TOKEN")
     tls = arguments.https
-    if user and not tls and not arguments.force_http:
+    if (user or token) and not tls and not arguments.force_http:
         sys.stderr.write("TLS is used because there are credentials; --force-http sends them without\n")
         tls = True
     if arguments.secret:
@@ -81,6 +82,7 @@ def _access(arguments: Arguments) -> Access:
         verify=not arguments.no_check_certificate,
         ca=os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE") or "",
         credentials=(user, password) if user else None,
+        token=token,
         retries=0,
     )
 

@@ -206,9 +206,9 @@ def _upkeep(group: Group[Parser]) -> None:
         _command(rebalance, name, text, upkeep.rebalance).set_defaults(step=name)
 
 
-def environment_credentials() -> str:
-    """USER:PASSWORD of CLUSTER_CREDENTIALS, or of the file in CLUSTER_CREDENTIALS_FILE. Raises OSError."""
-    if path := os.environ.get("CLUSTER_CREDENTIALS_FILE"):
+def environment_secret(name: str) -> str:
+    """The value of a variable, or what the file holds that is named by the one with _FILE. Raises OSError."""
+    if path := os.environ.get(f"{name}_FILE"):
         with open(path, encoding="utf-8") as file:
             return file.read().strip()
-    return os.environ.get("CLUSTER_CREDENTIALS", "")
+    return os.environ.get(name, "")

@@ -53,7 +53,6 @@ DELETE /rebalance
 _ANY = """
 GET /version
 GET /openapi.json
-GET /openapi.yaml
 POST /token
 """
 
