@@ -54,6 +54,8 @@ def add_state_commands(parser: argparse.ArgumentParser) -> None:
     own.add_argument("peer", nargs="?", metavar="PEER", help="ID or name of its peer [the home node's]")
     copy = commands.add_parser("backup", help="write a copy, also while the service runs")
     copy.add_argument("file", type=Path, metavar="FILE", help="a new file")
+    crdt = commands.add_parser("crdt", help="refused: there is no CRDT, the pinset is in SQLite")
+    crdt.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     back = commands.add_parser("restore", help="put a copy in place, while the service is stopped")
     back.add_argument("file", type=Path, metavar="FILE", help="what `state backup` wrote")
     back.add_argument("--force", "-f", action="store_true", help="although there is a pinset; it is kept beside")
@@ -69,6 +71,8 @@ def _factor(text: str) -> int | None:
 
 def run(folder: Path, arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
     """Do it. Raises Failure, ClusterError, FolderInUse, SettingsError, IdentityError, OSError."""
+    if arguments.state == "crdt":
+        raise Failure("state crdt: there is no CRDT here: the pinset is in SQLite, and checked when it is opened")
     if arguments.state == "backup":
         pins = backup(folder / STORE_FILE, arguments.file)
         say(f"backup of {pins} pins, checked: {arguments.file}")

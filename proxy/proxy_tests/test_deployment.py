@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from ipfs_cluster.addresses import parse_address
+from ipfs_cluster.rest.roles import is_open
 from ipfs_cluster.settings import KEYS, parse
 from ipfs_proxy.daemon import GRACE
 from ipfs_proxy.service import parser
@@ -43,7 +44,13 @@ def test_the_container_runs_what_is_installed_with_flags_that_exist() -> None:
     (program,) = exec_form(found["ENTRYPOINT"])
     assert program in PROJECT["scripts"]
     assert parser().parse_args(exec_form(found["CMD"])).init
-    assert exec_form(found["HEALTHCHECK"])[0] in PROJECT["scripts"]
+    check = exec_form(found["HEALTHCHECK"])
+    assert check[:2] == ["python", "-c"]
+    asked = re.search(r"http://127\.0\.0\.1:([0-9]+)(/[a-z]+)'", check[2])
+    assert asked is not None
+    assert int(asked[1]) == parse_address(DEFAULTS["api.restapi.http_listen_multiaddress"][0]).port
+    assert is_open("GET", asked[2])
+    compile(check[2], "HEALTHCHECK", "exec")
     assert {int(port) for port in found["EXPOSE"][1:]} == PORTS
     data = dict(word.split("=", 1) for word in found["ENV"][1:])["IPFS_CLUSTER_PATH"]
     assert data.startswith(found["VOLUME"][1] + "/")

@@ -57,7 +57,7 @@ def test_init_overwrites_only_by_force_and_never_the_identity(folder: Path, caps
     )
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     capsys.readouterr()
-    assert run(folder, "init", "--force") == 0
+    assert run(folder, "--force", "init") == 0
     assert f"the configuration before is kept: {folder}/service.json.old.1" in capsys.readouterr().out
     assert (folder / "service.json.old.1").read_bytes() == before["service.json"]
     assert (folder / "identity.json").read_bytes() == before["identity.json"]

@@ -195,6 +195,11 @@ def test_import_names_peers_that_are_unknown_and_puts_pins_elsewhere(
     )
 
 
+def test_there_is_no_crdt_to_look_after(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(folder, "state", "crdt", "dot", "--x") == 1
+    assert capsys.readouterr().err.startswith("ipfs-cluster-service: state crdt: there is no CRDT here")
+
+
 def test_cleanup_puts_the_pinset_away(ready: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(ready, "state", "cleanup") == 0
     assert capsys.readouterr().out == "there is no pinset: nothing to do\n"
