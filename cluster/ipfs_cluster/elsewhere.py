@@ -6,7 +6,7 @@ What nobody waits for is repair's, which has a budget. The rule is the same, tha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.core.failures import OF_THE_NODE, classify
@@ -17,6 +17,14 @@ from ipfs_cluster.model import WANTS_PIN, PeerId, Pin, Priority, Work
 from ipfs_cluster.peer import LocalPeer
 from ipfs_cluster.planning import GUARD_RETRIES
 from ipfs_cluster.ports import PutPin, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An entry as it is placed now. before: its revision until then; its own when that was somebody else's doing."""
+
+    before: int
+    pin: Pin
 
 
 class Elsewhere:
@@ -37,20 +45,20 @@ class Elsewhere:
         self._promise = promise
         self._wake = wake
 
-    async def place(self, cid: Cid, known: frozenset[PeerId], failed: Mapping[PeerId, str]) -> Pin | None:
+    async def place(self, cid: Cid, known: frozenset[PeerId], failed: Mapping[PeerId, str]) -> Placed | None:
         """Give the pin further peers in the place of those that cannot make their copies; the entry as it is then, also
         when somebody else has done so. known: the peers that the request waits for or has given up; failed: the latter,
         with their words. None when no copy failed for reasons of its node, or nobody else can make it. Raises
         StoreUnavailable.
         """
-        if not any(self._own(peer, words) for peer, words in failed.items()):
+        if not self.own(failed):
             return None
         for _ in range(GUARD_RETRIES):
             pin = await self._store.get(cid)
             if pin is None or not pin.allocations:
                 return None
             if not known.issuperset(pin.allocations):
-                return pin
+                return Placed(pin.revision, pin)
             works = await self._store.work([cid])
             closed = self._closed(works)
             if not closed and not barred(works):
@@ -67,12 +75,17 @@ class Elsewhere:
                 continue
             self._promise(change.queue)
             self._wake()
-            return put.pin.written(revision)
+            return Placed(pin.revision, put.pin.written(revision))
         return None
 
-    def _own(self, peer: PeerId, words: str) -> bool:
-        """Has this failure to do with the node alone?"""
-        return classify(words) in OF_THE_NODE or (peer in self._peers and not self._peers[peer].has_room)
+    def own(self, failed: Mapping[PeerId, str]) -> dict[PeerId, str]:
+        """The failures that have to do with the node alone, in words that name it."""
+        found = {}
+        for peer, words in failed.items():
+            if peer in self._peers and (classify(words) in OF_THE_NODE or not self._peers[peer].has_room):
+                name = f"{self._peers[peer].name}: "
+                found[peer] = words if words.startswith(name) else name + words
+        return found
 
     def _closed(self, works: Sequence[Work]) -> frozenset[PeerId]:
         """Peers that have no room any more for the copy that they have not begun with."""

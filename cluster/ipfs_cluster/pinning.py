@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.core.quorum import Quorum, Verdict
 from ipfs_cluster.core.transitions import Event
+from ipfs_cluster.elsewhere import Elsewhere, Placed
 from ipfs_cluster.errors import Conflict, PinFailed, Stopping
 from ipfs_cluster.hub import Hub, Outcome
 from ipfs_cluster.model import WANTS_PIN, PeerId, Pin, PinProgress, Priority
@@ -56,6 +57,14 @@ class _Left(Outcome):
     pin: Pin | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Moved(Outcome):
+    """Said by a request that had an entry's copies made elsewhere, to all who watch: whoever created the entry may give
+    it up as it is now."""
+
+    placed: Placed | None = None
+
+
 @dataclass(slots=True)
 class Ticket:
     """One argument of a request. created: there was no entry before, so giving up removes it again; it was created by
@@ -81,10 +90,9 @@ class PinCall:
         everyone: Sequence[PeerId],
         progress_of: Callable[[PeerId, Cid], PinProgress],
         quorum_of: Callable[[Pin, Set[PeerId]], Quorum],
-        elsewhere: Callable[[Cid, frozenset[PeerId], Mapping[PeerId, str]], Awaitable[Pin | None]],
+        elsewhere: Elsewhere,
         on_withdrawn: Callable[[Sequence[Cid]], None],
     ) -> None:
-        """elsewhere: `Elsewhere.place`."""
         self._hub = hub
         self._store = store
         self._home = home
@@ -138,6 +146,11 @@ class PinCall:
         if isinstance(outcome, _Left):
             if ticket.created and outcome.pin is not None and ticket.pin.revision < outcome.pin.revision:
                 ticket.pin = outcome.pin
+            return
+        if isinstance(outcome, _Moved):
+            # Not one that somebody rewrote meanwhile, who may rely on it.
+            if outcome.placed is not None and ticket.pin.revision == outcome.placed.before:
+                ticket.pin = outcome.placed.pin
             return
         if isinstance(outcome, _Promised):
             ticket.created &= ticket.pin.revision > outcome.revision
@@ -207,7 +220,7 @@ class PinCall:
                 while not await self._reached(cid):
                     if not await self._placed_elsewhere(cid):
                         await self.withdraw()
-                        raise PinFailed(index, self._tickets[cid].quorum.reason(self._home))
+                        raise PinFailed(index, self._reason(self._tickets[cid].quorum))
             for cid, ticket in self._tickets.items():
                 self._hub.publish(_Promised(self._home, cid, Event.DONE, revision=ticket.pin.revision))
         finally:
@@ -231,14 +244,20 @@ class PinCall:
         """Who cannot make a copy for reasons of its own is replaced, if anybody can: then the request goes on."""
         ticket = self._tickets[cid]
         failed = dict(ticket.quorum.failed)
-        pin = await self._elsewhere(cid, ticket.quorum.allocated, failed)
-        if pin is None:
+        placed = await self._elsewhere.place(cid, ticket.quorum.allocated, failed)
+        if placed is None:
             return False
-        ticket.pin = pin
-        await self._follow(pin, ticket.quorum)
+        self._hub.publish(_Moved(self._home, cid, Event.DONE, placed=placed))
+        await self._follow(placed.pin, ticket.quorum)
         for peer, reason in failed.items():
             ticket.quorum.fail(peer, reason, away=False)
         return True
+
+    def _reason(self, quorum: Quorum) -> str:
+        """The error for the client: what a node says of the content, then which nodes could not make their copies."""
+        own, reason = self._elsewhere.own(quorum.failed), quorum.reason(self._home)
+        blamed = any(quorum.failed[peer] == reason for peer in own)
+        return "; ".join([*([] if blamed else [reason]), *own.values()])
 
     async def _look_again(self, cid: Cid, quorum: Quorum) -> None:
         """Somebody removed the entry, or placed it anew, so that a peer that is waited for lets go of it."""

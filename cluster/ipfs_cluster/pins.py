@@ -104,7 +104,7 @@ class Pins:
             tuple(self._peers),
             lambda peer, cid: self._peers[peer].tracker.progress(cid),
             lambda pin, wanting: self.quorum(pin, wanting, Wait.ALL),
-            self._elsewhere.place,
+            self._elsewhere,
             self._withdrawn,
         )
         call.watch(cids)
