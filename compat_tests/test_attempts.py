@@ -23,7 +23,7 @@ from ipfs_cluster.cid import Cid
 from ipfs_cluster.clock import SystemClock
 from ipfs_cluster.core.failures import Failure, classify
 from ipfs_cluster.errors import NodeError
-from ipfs_cluster.model import PeerId, PinMode, TrackerStatus, Work
+from ipfs_cluster.model import NodePin, PeerId, PinMode, TrackerStatus, Work
 from ipfs_cluster.nodes.http import Endpoint, HttpTransport
 from ipfs_cluster.nodes.kubo import KuboNode
 from ipfs_cluster.stores.memory import MemoryStore
@@ -70,6 +70,19 @@ async def failure(daemon: Daemon, cid: Cid, **options: object) -> Failure:
     words = await attempt(daemon, row(cid, **options))  # type: ignore[arg-type]
     assert words
     return classify(words)
+
+
+async def test_a_pin_of_somebody_else_is_seen_as_it_is(bare: Daemon, add_raw: Callable[[], Cid]) -> None:
+    cid, other = add_raw(), add_raw()
+    bare.rpc("pin/add", ("arg", cids.text(cid)), ("name", "theirs"))
+    bare.rpc("pin/add", ("arg", cids.text(other)), ("recursive", "false"))
+    node = KuboNode(HttpTransport(Endpoint(*bare.address)))
+    try:
+        assert await node.pinned(cid, PinMode.DIRECT) == NodePin(cid, PinMode.RECURSIVE, "theirs")
+        assert await node.pinned(other, PinMode.DIRECT) == NodePin(other, PinMode.DIRECT)
+        assert await node.pinned(other, PinMode.RECURSIVE) is None
+    finally:
+        await node.close()
 
 
 async def test_what_a_daemon_never_pins_is_invalid(bare: Daemon, add_raw: Callable[[], Cid]) -> None:
