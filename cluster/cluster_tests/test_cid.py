@@ -36,6 +36,9 @@ def test_round_trips_in_every_base(cid: Cid, base: str) -> None:
     assert cids.from_bytes(cid) == cid
     assert cids.parse(cids.text(cid)) == cid
     assert cids.leading(cid + b"more") == (cid, len(cid))
+    for end in range(len(cid)):
+        with pytest.raises(InvalidCid):
+            cids.leading(cid[:end])
 
 
 @given(st.binary(max_size=50))

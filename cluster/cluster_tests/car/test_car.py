@@ -151,6 +151,8 @@ SHORT = cids.make(cids.RAW, b"\x12\x04" + SHA.multihash([b"x"])[2:6])
         (RAW_HEAD + _section(MD5, b""), len(RAW_HEAD), "hash function 0xd5 is not accepted"),
         (RAW_HEAD + _section(SHORT, b"x"), len(RAW_HEAD), "digest too small"),
         (RAW_HEAD + _section(b"\x01\x55\x00\x03abc", b"abd"), len(RAW_HEAD), "data did not match"),
+        (RAW_HEAD + _section(b"\x01\x55\x00\x03abc", b"abcd"), len(RAW_HEAD), "data did not match"),
+        (RAW_HEAD + _section(b"\x01\x55\x00\x81\x01" + bytes(129), bytes(129)), len(RAW_HEAD), "digest too large"),
         (version2(b""), 11, "data of 0 bytes at 51"),
         (version2(V1)[:27] + b"\x10" + bytes(7) + version2(V1)[35:], 11, "data of .* bytes at 16"),
         (version2(V1) + b"x", 51 + len(V1), "the archive goes on after its data"),

@@ -77,6 +77,13 @@ def test_buzhash_cuts_what_never_changes_at_once() -> None:
     assert [len(chunk) for chunk in cut("buzhash", bytes(300_000), 4096)] == [131072, 131072, 37856]
 
 
+def test_buzhash_cuts_at_its_longest() -> None:
+    """The hash of one byte repeated is all its rotations: ones if the word has an odd number of them."""
+    never = next(byte for byte in range(256) if TABLE[byte].bit_count() % 2)
+    chunks = cut("buzhash", bytes([never]) * 1_200_000, 1_200_000)
+    assert [len(chunk) for chunk in chunks] == [524_288, 524_288, 151_424]
+
+
 @pytest.mark.parametrize(
     ("text", "numbers", "size"),
     [

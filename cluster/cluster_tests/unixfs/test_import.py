@@ -20,8 +20,9 @@ from ipfs_cluster.unixfs import Asked, Estimation, ImportOptions, Metadata, Mtim
 from ipfs_cluster.unixfs.directory import DirectoryImport
 from ipfs_cluster.unixfs.encoder import Encoder
 from ipfs_cluster.unixfs.file import FileImport
-from ipfs_cluster.unixfs.hamt import HamtWriter
-from ipfs_cluster.unixfs.model import NO_METADATA, Block
+from ipfs_cluster.unixfs.hamt import HamtWriter, key_of
+from ipfs_cluster.unixfs.model import NO_METADATA, Block, Link
+from ipfs_cluster.unixfs.opened import open_node
 from ipfs_cluster.unixfs.runs import Entry, SortedRuns
 
 NOISE = random.Random(8).randbytes(300_000)
@@ -30,11 +31,11 @@ NOISE = random.Random(8).randbytes(300_000)
 @pytest.mark.parametrize("layout", ["balanced", "trickle"])
 @pytest.mark.parametrize("raw", [True, False])
 def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch, layout: str, raw: bool) -> None:
-    monkeypatch.setattr(Pooled, "TASK", 50_000)
+    monkeypatch.setattr(Pooled, "TASK", 70_000)
     asked = Asked(chunker="size-20000", max_links=3, trickle=layout == "trickle", raw_leaves=raw)
     plain = imported(File(NOISE), resolve(asked))
     with ThreadPoolExecutor(3) as pool:
-        leaves = Pooled(pool, 2)
+        leaves = Pooled(pool, 3)
         for _ in range(2):
             threaded = imported(File(NOISE), resolve(asked), leaves=leaves, piece=7000)
             assert threaded.events == plain.events
@@ -71,17 +72,31 @@ def test_what_waits_for_threads_is_bounded(monkeypatch: pytest.MonkeyPatch) -> N
     assert (pool.most, pool.open) == (3, 0)
 
 
-def test_blocks_are_the_dag() -> None:
+@pytest.mark.parametrize("size", [30, 100])
+def test_blocks_are_the_dag(size: int) -> None:
     """Every link's block is given out, before its parent, with its own size; identity CIDs are not blocks."""
-    asked = Asked(chunker="size-100", max_links=4, inline=True, inline_limit=40)
+    asked = Asked(chunker=f"size-{size}", max_links=4, inline=True, inline_limit=40)
     out = imported(tree({"a": NOISE[:5010], "b/c": b"short", "b/d": NOISE[:200]}), resolve(asked))
     seen: set[bytes] = set()
     for cid, block in out.blocks.items():
         assert multihash.fault(cids.multihash(cid), block.parts) is None
+        assert cids.multihash(cid)[0] != multihash.IDENTITY
         for link in block.links:
             assert link.cid in seen or cids.multihash(link.cid)[0] == multihash.IDENTITY
         seen.add(cid)
     assert [*out.blocks][-1] == out.root.cid
+
+
+def test_blocks_up_to_the_limit_are_inlined() -> None:
+    options = resolve(Asked(raw_leaves=True, inline=True, inline_limit=10))
+    assert not imported(File(b"x" * 10), options).blocks
+    assert imported(File(b"x" * 11), options).blocks
+
+
+def test_a_block_that_no_daemon_would_pass_on_is_refused() -> None:
+    links = [Link(b"", cids.make(cids.RAW, b"\x12\x20" + bytes(32)), 1)] * 60_000
+    with pytest.raises(InvalidArgument, match="is larger than 2097152 bytes"):
+        Encoder(resolve(Asked())).node(links, b"")
 
 
 @pytest.mark.parametrize("chunker", ["size-262144", "buzhash"])
@@ -134,7 +149,8 @@ def test_a_large_directory_is_sorted_in_files(monkeypatch: pytest.MonkeyPatch) -
     assert all(file.closed for file in made)
 
 
-def test_runs_read_back_what_was_written() -> None:
+def test_runs_read_back_what_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ipfs_cluster.unixfs.runs._BUFFER", 1000)
     entries = [Entry(key, b"n" * (key % 300), cids.Cid(b"c" * (key % 40 + 1)), key * 3) for key in range(2000)]
     random.Random(2).shuffle(entries)
     runs = SortedRuns(io.BytesIO, run=333)
@@ -191,6 +207,13 @@ def test_empty_directories(empty_dirs: bool, names: list[bytes]) -> None:
     assert imported(Directory(), resolve(Asked(empty_dirs=False))).events[0].path == b"x"
 
 
+def test_sub_directories_of_a_hamt_are_told_in_its_order() -> None:
+    names = [b"d%d" % number for number in range(20)]
+    out = imported(Directory({name: Directory() for name in names}), resolve(Asked(hamt_threshold=1)))
+    told = [event.path.removeprefix(b"x/") for event in out.events[:-1]]
+    assert told == sorted(names, key=key_of) != sorted(names)
+
+
 def test_wrapping() -> None:
     out = imported(tree({"d/e": "f"}), resolve(Asked(wrap=True)), b"top")
     assert [event.path for event in out.events] == [b"top/d/e", b"top/d", b"top", b""]
@@ -245,6 +268,18 @@ def test_options_that_are_refused(asked: Asked, error: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
         resolve(asked)
     assert str(caught.value) == error
+
+
+def test_of_a_preserved_mode_the_permissions_are_kept() -> None:
+    (block,) = imported(File(b"", Metadata(0o104711)), resolve(Asked(preserve_mode=True))).blocks.values()
+    assert open_node(block.cid, block.data).metadata.mode == 0o711
+
+
+def test_what_is_asked_for_oddly() -> None:
+    assert resolve(Asked(mode=0o104711)).metadata.mode == 0o711
+    assert resolve(Asked(cid_version=-1)).cid_version == 0
+    assert resolve(Asked(cid_version=-1, hash_function="sha1")).cid_version == 1
+    assert resolve(Asked(max_directory_links=-1)).max_directory_links == 0
 
 
 def test_metadata_turns_raw_leaves_off() -> None:

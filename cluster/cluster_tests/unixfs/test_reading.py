@@ -178,6 +178,14 @@ def _too_large(store: Store) -> Cid:
     return store.put(bytes((2 << 20) + 1), cids.RAW)
 
 
+def _linking_link(store: Store) -> Cid:
+    return store.node([Link(b"", _leaf(store), 5)], number(0x08, Kind.SYMLINK) + prefix(0x12, 1) + b"x")
+
+
+def _sized_link(store: Store) -> Cid:
+    return store.node([], number(0x08, Kind.SYMLINK) + number(0x20, 1))
+
+
 def _no_data(store: Store) -> Cid:
     return store.put(encode_links([Link(b"", _leaf(store), 5)]))
 
@@ -194,6 +202,8 @@ def _no_data(store: Store) -> Cid:
         (_huge_total, "a file of 5 bytes whose parts are"),
         (_other_codec, "a node of codec 0x71 is not UnixFS"),
         (_too_large, "is larger than"),
+        (_linking_link, "a symbolic link with links"),
+        (_sized_link, "a symlink node with sizes of blocks"),
         (_no_data, "a node without data is not UnixFS"),
     ],
 )
@@ -266,6 +276,23 @@ def _other_bucket(store: Store) -> Cid:
     return store.node([Link(b"05name", _leaf(store), 5)], shard(b"\1", 256))
 
 
+def _climbing_bucket(store: Store) -> Cid:
+    return store.node([Link(b"00..", _leaf(store), 5)], shard(b"\1", 256))
+
+
+def _other_hash(store: Store) -> Cid:
+    return store.node([], number(0x08, Kind.HAMT_SHARD) + number(0x28, 0x23) + number(0x30, 256))
+
+
+def _long_bitfield(store: Store) -> Cid:
+    return store.node([], shard(bytes(33), 256))
+
+
+def _other_fanout_below(store: Store) -> Cid:
+    below = store.node([Link(b"0name", _leaf(store), 5)], shard(b"\1", 16))
+    return store.node([Link(b"00", below, 5)], shard(b"\1", 256))
+
+
 def _leads_to_a_file(store: Store) -> Cid:
     return store.node([Link(b"00", _leaf(store), 5)], shard(b"\1", 256))
 
@@ -283,6 +310,10 @@ def _leads_to_a_file(store: Store) -> Cid:
         (_climbing, r"an entry of a directory is named b'\.\.'"),
         (_slashed, "an entry of a directory is named"),
         (_other_bucket, "a HAMT whose bucket 0 is named"),
+        (_climbing_bucket, "an entry of a directory is named"),
+        (_other_hash, "a HAMT by hash function 0x23"),
+        (_long_bitfield, "bitfield of 33 bytes"),
+        (_other_fanout_below, "of another fanout than its parent"),
         (_leads_to_a_file, "leads to something else"),
         (_leaf, "is not a directory"),
     ],

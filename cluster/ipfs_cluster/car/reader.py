@@ -162,7 +162,7 @@ class CarReader:
         try:
             length, at = varint.decode(bytes(self._buffer[:10]), 0)
         except ValueError as error:
-            if len(self._buffer) < 10 and str(error).startswith("varints malformed"):
+            if str(error).startswith("varints malformed"):
                 return None
             raise BadCar(self._offset, f"the length of a {what}: {error}") from None
         if length == 0:
