@@ -53,7 +53,10 @@ def test_tags_and_reserves_of_the_same_nodes_change_at_once() -> None:
     assert found.settings.nodes[0].authorization == "Bearer hush"
 
 
-@pytest.mark.parametrize("change", [{"node_multiaddress": "/unix/c"}, {"name": "c"}, {"concurrent_pins": 3}])
+@pytest.mark.parametrize(
+    "change",
+    [{"node_multiaddress": "/unix/c", "tags": {"group": "x"}}, {"name": "c", "reserve": 5}, {"concurrent_pins": 3}],
+)
 def test_other_nodes_need_a_restart(change: dict[str, Any]) -> None:
     entry = {"name": "a", "node_multiaddress": "/unix/a"}
     found = changes(nodes(entry), nodes({**entry, **change, "authorization": "Bearer hush"}))

@@ -108,6 +108,11 @@ class Logs:
         self.as_json = (self._form or form) == "json"
         self._handler.setFormatter(JsonLines() if self.as_json else logging.Formatter(TEXT))
 
+    @property
+    def fixed(self) -> bool:
+        """The command line says the levels, so the configuration does not."""
+        return self._level is not None
+
     def line(self, text: str) -> str:
         """A line for the operator, which is shown whatever the levels are, in the form of the log."""
         if not self.as_json:

@@ -145,6 +145,8 @@ class _Run:
         self._logs.configure(found.settings["log.level"], found.settings["log.format"])
         lines = [f"reload: warning: {warning}" for warning in warnings]
         lines.append(f"reload: {'; '.join(found.applied) or 'nothing new that can hold at once'}")
+        if self._logs.fixed and any(change.startswith("log.level ") for change in found.applied):
+            lines.append("reload: log.level: that of the command line or IPFS_CLUSTER_LOG_LEVEL goes on")
         if found.pending:
             lines.append(f"reload: these need a restart: {', '.join(found.pending)}")
         return lines

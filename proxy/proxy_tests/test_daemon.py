@@ -271,6 +271,12 @@ def test_json_on_request(folder: Path) -> None:
     configure(folder, "/unix/nowhere")
     with daemon(folder, "--log-format", "json", "--loglevel", "error,monitor:info", "daemon") as running:
         lines = running.lines_until('{"level": "info", "ts": ')
+        while '"ready"' not in lines[-1]:
+            lines += running.lines_until("{")
+        configure(folder, "/unix/nowhere", log={"level": "debug", "format": "text"})
+        running.signal(signal.SIGHUP)
+        lines += running.lines_until("{") + running.lines_until("{")
+        assert '"reload: log.level: that of the command line or IPFS_CLUSTER_LOG_LEVEL goes on"' in lines[-1]
         running.signal(signal.SIGTERM)
         status, out, err = running.end()
     said = [json.loads(line)["msg"] for line in (*lines, *out.splitlines())]
