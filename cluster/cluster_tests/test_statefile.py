@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
 from io import BytesIO
 from typing import Any
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 from ipfs_cluster import cid as cids
 from ipfs_cluster.model import PeerId, Pin, PinMode, PinType
+from ipfs_cluster.rest import shapes
 from ipfs_cluster.statefile import LONGEST, BadState, Overrides, Reader, line
 from ipfs_cluster.testing.store_values import cid
 
@@ -102,24 +102,19 @@ def entries(draw: st.DrawFn) -> Pin:
     )
 
 
-@given(entries())
-def test_the_usual_entry_is_written_as_any_other(entry: Pin) -> None:
-    """The fast way and the general one are the same text."""
-    general = replace(entry, metadata={"k": "v"}, origins=("/x",))
-    usual = replace(entry, metadata={}, origins=(), pin_update=None, reference=None, shard_size=0)
-    expected = json.loads(line(general)) | {
-        "metadata": None,
-        "origins": [],
-        "pin_update": None,
-        "reference": None,
-        "shard_size": 0,
-    }
-    content = line(usual)
-    assert list(json.loads(content).items()) == list(expected.items())
-    assert not re.search("[<>&\u2028\u2029]", content.decode())
-    assert (json.dumps(json.loads(content), separators=(",", ":"), ensure_ascii=False)) == re.sub(
-        r"\\u(003[ce]|0026|202[89])", lambda match: chr(int(match[1], 16)), content.decode()
-    ).removesuffix("\n")
+@given(entries(), st.sets(st.sampled_from(["metadata", "origins", "pin_update", "reference", "shard_size", "name"])))
+def test_an_entry_is_written_as_the_rest_api_shows_it(entry: Pin, without: set[str]) -> None:
+    """Whether it is a usual one, which has a fast way of its own, or not."""
+    empty: dict[str, Any] = {"metadata": {}, "origins": (), "pin_update": None, "reference": None}
+    empty |= {"shard_size": 0, "name": ""}
+    entry = replace(entry, **{field: empty[field] for field in without})
+    assert list(json.loads(line(entry)).items()) == list(shapes.pin(entry).items())
+
+
+@pytest.mark.parametrize("origins", [(), ("/ip4/10.0.0.1",)])
+def test_names_are_escaped_as_go_does(origins: tuple[str, ...]) -> None:
+    entry = Pin(cid(1), name='<a> & "b"\u2028\u2029é\x7f\x01', origins=origins)
+    assert b',"name":"\\u003ca\\u003e \\u0026 \\"b\\"\\u2028\\u2029\xc3\xa9\x7f\\u0001","mode"' in line(entry)
 
 
 @given(st.lists(entries(), min_size=1, max_size=5))
