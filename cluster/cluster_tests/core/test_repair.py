@@ -145,6 +145,15 @@ def test_a_copy_that_its_node_cannot_make_is_made_elsewhere_within_the_margin_wh
     assert decide(pin("ABDC"), rows, standing(), first, top_up=True) == Change(peers("ABD"), release=peers("C"))
 
 
+def test_a_node_that_was_asked_anew_gets_its_chance() -> None:
+    """A re-pin queues the row again, which keeps its attempts and its error."""
+    (row,) = work("B", 1, FULL)
+    again = replace(row, status=TrackerStatus.PIN_QUEUED)
+
+    assert decide(pin("AB", high=2), [again], standing(), first) is None
+    assert decide(pin("AB", high=2), [row], standing(), first) is not None
+
+
 def test_denylists_that_agree_are_not_asked_for_ever() -> None:
     def step(on: str) -> Change | None:
         return decide(pin(on, 1, 1), work(on, 1, BLOCKED), standing(), first)

@@ -247,3 +247,25 @@ async def test_whoever_was_faster_is_followed(world: World, monkeypatch: pytest.
         world, monkeypatch, lambda pin: PutPin(replace(pin, allocations=two), queue=two, release=pin.allocations)
     )
     assert (await placed(world), world.holders(cid(1))) == (two, [2])
+
+
+async def test_who_waits_for_all_copies_waits_for_those_that_the_pin_will_keep(world: World) -> None:
+    """Until it is trimmed, the node that cannot make its copy is among the allocations."""
+    cluster = await world.start(2, 2)
+    world.nodes[1].refusals[cid(1)] = DENYLIST
+    for _ in range(2):
+        await asyncio.wait_for((await cluster.pin([(cid(1), on(0, 1))], wait=Wait.ALL)).wait(), 5)
+    assert await placed(world) == ("peer0", "peer2", "peer1")
+    assert world.holders(cid(1)) == [0, 2]
+
+
+async def test_what_another_node_said_of_the_content_still_counts(world: World) -> None:
+    """One node is full, the other has failed already: the new one alone would not be enough."""
+    cluster = await world.start(2, 2)
+    world.nodes[0].refusals[cid(1)] = "something"
+    world.nodes[1].hold[cid(1)] = asyncio.Event()
+    world.nodes[1].refusals[cid(1)] = FULL
+    task = waiting(await cluster.pin([(cid(1), on(0, 1))]))
+    world.nodes[1].hold[cid(1)].set()
+    with pytest.raises(PinFailed, match=f"^something; name1: its disk is full: {FULL}$"):
+        await asyncio.wait_for(task, 5)

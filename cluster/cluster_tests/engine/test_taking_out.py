@@ -208,3 +208,7 @@ async def test_nobody_waits_for_a_drained_peer_to_get_what_belongs_everywhere(wo
     world.nodes[2].hold[cid(1)].set()
     await world.pass_time(5)
     assert world.holders(cid(1)) == [0, 1, 2]
+    for peer in (PEER0, PEER1):
+        await world.cluster.upkeep.drain(peer, on=True)
+    await pin(world, 2, EVERYWHERE, Wait.ALL)
+    assert world.holders(cid(2)) == [0, 1, 2], "they are waited for when there are no others"
