@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -69,27 +70,40 @@ def peer_ids(service: Service) -> dict[str, str]:
     return {peer["peername"]: peer["id"] for peer in service.rest("/peers")}
 
 
+def deny(node: KuboNode, *cids: str) -> None:
+    """Restarted: a running daemon is to notice changes, and sometimes does not."""
+    node.stop()
+    (node.folder / "denylists").mkdir()
+    rules = "".join(f"/ipfs/{cid}\n" for cid in cids)
+    (node.folder / "denylists" / "own.deny").write_text(f"version: 1\n---\n{rules}")
+    node.start()
+
+
 def test_what_a_node_s_denylist_names_is_made_elsewhere(four: Service) -> None:
-    cid = four.nodes[0].add(b"denied at one node", pin="false")
-    denying = four.nodes[1]
-    denying.stop()
-    (denying.folder / "denylists").mkdir()
-    (denying.folder / "denylists" / "own.deny").write_text(f"version: 1\n---\n/ipfs/{cid}\n")
-    denying.start()
-    eventually(lambda: not any(peer["ipfs"]["error"] for peer in four.rest("/peers")), "it is back", 30)
+    names = ("denied at one node", "denied there too", "denied at all but one")
+    later, waited_for, hopeless = (four.nodes[0].add(name.encode(), pin="false") for name in names)
+    deny(four.nodes[1], later, waited_for, hopeless)
+    for node in four.nodes[2:]:
+        deny(node, hopeless)
+    eventually(lambda: not any(peer["ipfs"]["error"] for peer in four.rest("/peers")), "they are back", 30)
     ids = peer_ids(four)
     there = ("user-allocations", f"{ids['n0']},{ids['n1']}")
-    assert four.rpc("pin/add", ("arg", cid), there, ("wait", "accepted")).status == 200
-    eventually(lambda: len(holders(four, cid)) == 2, "another node makes the copy", 30)
-    eventually(lambda: ids["n1"] not in four.rest(f"/allocations/{cid}")[0]["allocations"], "the node is let off", 30)
-    assert "Held by 2, wanted on 2 peers: complete." in four.ctl("why", cid).stdout
-    # Whoever waits is told, and nothing stays.
-    other = four.nodes[0].add(b"denied at another node", pin="false")
-    with (denying.folder / "denylists" / "own.deny").open("a") as denylist:
-        denylist.write(f"/ipfs/{other}\n")
-    refused = four.rpc("pin/add", ("arg", other), there)
+
+    def let_off(path: str) -> bool:
+        return ids["n1"] not in four.rest(path)[0]["allocations"]
+
+    assert four.rpc("pin/add", ("arg", later), there, ("wait", "accepted")).status == 200
+    assert four.rpc("pin/add", ("arg", waited_for), there).status == 200
+    assert len(holders(four, waited_for)) == 2
+    eventually(lambda: len(holders(four, later)) == 2, "another node makes the copy", 30)
+    for path in (f"/allocations/{cid}" for cid in (later, waited_for)):
+        eventually(partial(let_off, path), "the node is let off", 60)
+    for cid in (later, waited_for):
+        assert "Held by 2, wanted on 2 peers: complete." in four.ctl("why", cid).stdout
+    # Whoever waits is told when nobody is left, and nothing stays.
+    refused = four.rpc("pin/add", ("arg", hopeless), there)
     assert (refused.status, "blocked and cannot be provided" in refused.text) == (500, True)
-    assert other not in four.pins()
+    assert hopeless not in four.pins()
 
 
 def test_a_copy_that_does_not_fit_is_made_elsewhere(
