@@ -48,6 +48,7 @@ class CommandExchange:
         self._over = False
         self._close = False
         self._json = True
+        self._bodiless = plan.head.method == "HEAD"
 
     # --- from the client ---
 
@@ -121,10 +122,16 @@ class CommandExchange:
         }
         self._head(status, fields, {} if self._plan.head.http10 else {"Transfer-Encoding": "chunked"})
 
+    async def open(self, status: int, headers: Mapping[str, str]) -> None:
+        framing = {} if self._plan.head.http10 or self._bodiless else {"Transfer-Encoding": "chunked"}
+        self._json = False
+        self._head(status, dict(headers), framing)
+
     def _head(self, status: int, fields: dict[str, str], framing: dict[str, str]) -> None:
         if self._over:
             return
-        fields.setdefault("Vary", "Origin")
+        if self._plan.head.method == "POST":
+            fields.setdefault("Vary", "Origin")
         if self._plan.allow_origin:
             fields["Access-Control-Allow-Origin"] = self._plan.allow_origin
         if services := self._server.services_for(self._plan):
@@ -140,14 +147,14 @@ class CommandExchange:
         self._client.write(head.replace(b"HTTP/1.1", b"HTTP/1.0", 1) if self._plan.head.http10 else head)
 
     async def write(self, data: bytes) -> None:
-        if not data or self._over:
+        if not data or self._over or self._bodiless:
             return
         self._server.counters.from_commands += len(data)
         self._client.write(data if self._plan.head.http10 else b"%x\r\n%b\r\n" % (len(data), data))
         await self._writable.wait()
 
     async def finish(self) -> None:
-        self._end(b"" if self._plan.head.http10 else last_chunk())
+        self._end(b"" if self._plan.head.http10 or self._bodiless else last_chunk())
 
     async def fail(self, message: str) -> None:
         if self._over:
@@ -169,7 +176,7 @@ class CommandExchange:
     async def respond(self, status: int, body: bytes, *, headers: Mapping[str, str]) -> None:
         self._head(status, dict(headers), {"Content-Length": str(len(body))})
         self._server.counters.from_commands += len(body)
-        self._end(body)
+        self._end(b"" if self._bodiless else body)
 
     def _end(self, last: bytes) -> None:
         if self._over:
@@ -209,6 +216,7 @@ class _Reply:
         self.finish = exchange.finish
         self.fail = exchange.fail
         self.respond = exchange.respond
+        self.open = exchange.open
 
     @property
     def started(self) -> bool:

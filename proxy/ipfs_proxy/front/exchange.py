@@ -76,6 +76,10 @@ class Reply(Protocol):
         """
         ...
 
+    async def open(self, status: int, headers: Mapping[str, str]) -> None:
+        """Send a plain response head for a body of unknown length: exactly these headers besides Date and framing."""
+        ...
+
     async def write(self, data: bytes) -> None:
         """Send one chunk and wait while the client is slower than us. Empty data sends nothing."""
         ...

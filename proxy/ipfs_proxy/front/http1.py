@@ -158,14 +158,23 @@ def date_header(now: float) -> str:
 REASONS = {
     200: "OK",
     204: "No Content",
+    206: "Partial Content",
+    301: "Moved Permanently",
+    304: "Not Modified",
     307: "Temporary Redirect",
     400: "Bad Request",
     403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
+    406: "Not Acceptable",
+    410: "Gone",
+    412: "Precondition Failed",
+    416: "Requested Range Not Satisfiable",
     417: "Expectation Failed",
     429: "Too Many Requests",
     500: "Internal Server Error",
+    501: "Not Implemented",
+    504: "Gateway Timeout",
 }
 
 

@@ -40,6 +40,13 @@ class Pass:
 PLAIN = Pass()
 
 
+def readable_by(answer: Refuse, reader: str) -> Refuse:
+    """The same for a page that may read it. reader: value of Access-Control-Allow-Origin, or empty."""
+    if not reader:
+        return answer
+    return replace(answer, headers={**answer.headers, "Access-Control-Allow-Origin": reader})
+
+
 class Policy:
     """The allow list and the checks in Kubo's order."""
 
@@ -72,9 +79,7 @@ class Policy:
         readable = bool(origin) and (self._any or str(origin).lower() in self._readers)
         reader = ("*" if self._any else origin or "") if readable else ""
         if method == "POST" and not self._may(origin, headers.get("referer"), browser=browser):
-            if not reader:
-                return FORBIDDEN
-            return replace(FORBIDDEN, headers={**FORBIDDEN.headers, "Access-Control-Allow-Origin": reader})
+            return readable_by(FORBIDDEN, reader)
         return Pass(reader, browser=True)
 
     def _may(self, origin: str | None, referer: str | None, *, browser: bool) -> bool:

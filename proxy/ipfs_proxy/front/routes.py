@@ -44,9 +44,7 @@ def route(method: str, raw_path: str, query: str, commands: Collection[str]) -> 
     if not raw_path.isascii():
         raw_path = quote(raw_path, safe="/%", encoding="latin-1")
     path = unquote(raw_path, errors="surrogateescape")
-    clean = cleaned(path)
-    if clean != path and method == "POST":
-        location = quote(clean, GO_SAFE, errors="surrogateescape") + ("?" + query if query else "")
+    if method == "POST" and (location := redirect(path, query)):
         return Route(Kind.REDIRECT, path=path, location=location)
     if method == "POST" and path.startswith(API_PREFIX):
         rest = path[len(API_PREFIX) :].split("/")
@@ -56,6 +54,14 @@ def route(method: str, raw_path: str, query: str, commands: Collection[str]) -> 
             if name in commands and len(rest) <= size + 1:
                 return Route(Kind.COMMAND, name, path, tuple(_text(segment) for segment in rest[size:]))
     return Route(Kind.RELAY, path=path)
+
+
+def redirect(path: str, query: str) -> str:
+    """Where Go's mux sends a decoded path that is not clean, as it is on the wire; empty for a clean one."""
+    clean = cleaned(path)
+    if clean == path:
+        return ""
+    return quote(clean, GO_SAFE, errors="surrogateescape") + ("?" + query if query else "")
 
 
 def _text(segment: str) -> str:

@@ -18,13 +18,14 @@ from ipfs_cluster.security.checks import Gatekeeper
 from ipfs_cluster.security.tls import ServerTls
 from ipfs_cluster.tasks import TaskSet
 from ipfs_proxy.front.access import ACCESS_DENIED, Access, Entry, WaitingExchange
+from ipfs_proxy.front.alone import Alone
 from ipfs_proxy.front.audit import Audited, audited
 from ipfs_proxy.front.command import EXPOSED, CommandExchange, error_object
 from ipfs_proxy.front.connection import ClientConnection, Exchange
 from ipfs_proxy.front.counters import FIRST_BYTE, OUTCOMES, FrontCounters, RouteStats
 from ipfs_proxy.front.exchange import Command
 from ipfs_proxy.front.http1 import RequestHead, date_header, parse_request_head, response_head
-from ipfs_proxy.front.policy import PLAIN, Policy, Refuse
+from ipfs_proxy.front.policy import PLAIN, Policy, Refuse, readable_by
 from ipfs_proxy.front.relay import RelayExchange
 from ipfs_proxy.front.reply import FixedExchange
 from ipfs_proxy.front.responses import ResponsePlan
@@ -82,7 +83,7 @@ class Server:
     def __init__(
         self,
         listeners: Sequence[Listen],
-        upstream: Upstream,
+        upstream: Upstream | Alone,
         commands: Mapping[str, Command],
         *,
         origins: Sequence[str] = (),
@@ -95,14 +96,15 @@ class Server:
         audit: AuditLog | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """origins: allowed beside the door's own; server_header: the daemon's, changeable while running. service: this
-        service's peer ID; services: it and those behind it, as other services are told. tls: what tcp listeners speak;
-        unix sockets are plain. gatekeeper: asks for credentials; without one everybody may do everything. audit: where
-        changes are written down.
+        """upstream: who answers all the rest. origins: allowed beside the door's own; server_header: the daemon's,
+        changeable while running. service: this service's peer ID; services: it and those behind it, as other services
+        are told. tls: what tcp listeners speak; unix sockets are plain. gatekeeper: asks for credentials; without one
+        everybody may do everything. audit: where changes are written down.
         """
         self.server_header = server_header
         self.tasks = TaskSet()
-        self.pool = UpstreamPool(upstream, self.tasks)
+        self._alone = upstream if isinstance(upstream, Alone) else None
+        self.pool = UpstreamPool(Upstream() if isinstance(upstream, Alone) else upstream, self.tasks)
         self.counters = FrontCounters.of(commands)
         self.draining = False
         self.now = 0.0
@@ -366,6 +368,12 @@ class Server:
         hops = listed(head.headers.get(HOPS.lower(), ""))
         if self._service and self._service in hops:
             return Plan(head, found, stats, self._loop(hops), "", b"")
+        if self._alone is not None:
+            answer = self._alone.answer(head, found)
+            if isinstance(answer, Refuse):
+                return Plan(head, found, stats, readable_by(answer, verdict.allow_origin), "", b"")
+            stats = self.counters.routes[answer.name]
+            return Plan(head, answer, stats, None, verdict.allow_origin, b"", bool(hops), entry.until)
         if found.kind is Kind.REDIRECT:
             return Plan(head, found, stats, Refuse(307, {"Location": found.location}, b""), "", b"")
         if found.kind is Kind.COMMAND and (self._commands[found.name].relayed(head.query) or self._mismatch(head)):

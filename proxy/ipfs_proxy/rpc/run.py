@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 
 from ipfs_cluster import cid as cids
 from ipfs_cluster.cid import Cid
@@ -94,16 +95,22 @@ def command(
     *,
     required: Sequence[str] = (),
     body: bool = False,
+    many: bool = True,
+    file: str = "",
 ) -> Command:
-    """A command table entry. required: labels of the arguments that must be there. body: they may come in it."""
+    """A command table entry. required: labels of the arguments that must be there. body: they may come in it, any
+    number of them, or one where there is none elsewhere if not many. file: the label of a file that must be in it.
+    """
 
     async def handler(request: Request, reply: Reply) -> None:
         try:
             params = parse_params(request.query, request.tail, options)
-            if body:
-                params = await with_body_arguments(request, params)
+            if body and (many or not params.arguments):
+                params = await with_body_arguments(request, params, many=many)
             if len(params.arguments) < len(required):
                 raise BadRequest(f'argument "{required[len(params.arguments)]}" is required')
+            if file and boundary_of(request.headers.get("content-type", "")) is None:
+                raise BadRequest(f"file argument '{file}' is required")
             check_timeout(params)
         except InvalidEncoding as error:
             # The one request error that comes from inside the daemon's command server, and so names it.
@@ -131,16 +138,21 @@ def message_of(error: ClusterError) -> str:
     return str(error)
 
 
-async def with_body_arguments(request: Request, params: Params) -> Params:
-    """The arguments with those of the body appended: one a line in the first file part."""
+async def with_body_arguments(request: Request, params: Params, *, many: bool = True) -> Params:
+    """The arguments with those of the body appended: one a line in the first file part; the first only if not many."""
     boundary = boundary_of(request.headers.get("content-type", ""))
     if boundary is None:
         return params
-    lines = [line async for line in _body_lines(request, boundary)]
+    lines: list[str] = []
+    async with aclosing(_body_lines(request, boundary)) as found:
+        async for line in found:
+            lines.append(line)
+            if not many:
+                break
     return Params((*params.arguments, *lines), params.options, params.extra)
 
 
-async def _body_lines(request: Request, boundary: bytes) -> AsyncIterator[str]:
+async def _body_lines(request: Request, boundary: bytes) -> AsyncGenerator[str]:
     parser = MultipartParser(boundary)
     rest = b""
     began = False

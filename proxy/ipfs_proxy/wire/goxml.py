@@ -24,9 +24,15 @@ def text(value: str) -> str:
 
 
 def element(name: str, value: Any) -> str:
-    """A field: a mapping is a struct, None a nil pointer and left out, anything else its text."""
+    """A field: a mapping is a struct, a list the same field for each item, None a nil pointer and left out, anything
+    else its text.
+    """
     if value is None:
         return ""
+    if isinstance(value, list | tuple):
+        return "".join(element(name, item) for item in value)
+    if isinstance(value, bool):
+        value = str(value).lower()
     if isinstance(value, Mapping):
         inner = "".join(element(key, item) for key, item in value.items())
     else:

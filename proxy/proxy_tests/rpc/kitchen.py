@@ -90,6 +90,9 @@ class Recorder:
         assert not self.started
         self.seen.status, self.seen.content_type, self.seen.headers = status, content_type, dict(headers or {})
 
+    async def open(self, status: int, headers: Mapping[str, str]) -> None:
+        await self.start(status, content_type=headers.get("Content-Type", ""), headers=headers)
+
     async def write(self, data: bytes) -> None:
         assert self.started
         assert not self.seen.finished

@@ -1,0 +1,76 @@
+"""An embedded node's door: the front with commands for everything, and nothing behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ipfs_cluster.addresses import Address
+from ipfs_cluster.identity import Identity
+from ipfs_cluster.security.checks import Gatekeeper
+from ipfs_proxy.embedded.about import AGENT, KUBO, about_entries
+from ipfs_proxy.embedded.table import Entry, commands
+from ipfs_proxy.front.alone import Alone
+from ipfs_proxy.front.server import Limits, Listen, Server
+
+LIMITS = Limits()
+LOOPBACK = (Listen("127.0.0.1", 0),)
+
+
+class ExposedListener(ValueError):
+    """A listener that others than this machine can reach, at a door that asks for no credentials."""
+
+
+class EmbeddedServer:
+    """`start`, then `addresses`; `close` drains. What it serves outlives it and is not closed."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        listeners: Sequence[Listen] = LOOPBACK,
+        *,
+        origins: Sequence[str] = (),
+        limits: Limits = LIMITS,
+        gatekeeper: Gatekeeper | None = None,
+    ) -> None:
+        """identity: the node's own, with its peer ID. origins: of web pages that may call, beside the door's own.
+
+        Raises ExposedListener: who reaches this port may change and remove everything.
+        """
+        asks = gatekeeper is not None and gatekeeper.asks
+        for listen in listeners:
+            if not (asks or listen.unix or Address(listen.host, listen.port).loopback):
+                raise ExposedListener(f"{listen.host} is not a loopback address, and no credentials are asked for")
+        self._identity = identity
+        entries: dict[str, Entry] = {}
+        entries |= about_entries(identity, self._multiaddresses, entries)
+        self._front = Server(
+            listeners,
+            Alone(KUBO),
+            commands(entries, lambda: AGENT),
+            origins=origins,
+            limits=limits,
+            server_header=AGENT,
+            gatekeeper=gatekeeper,
+        )
+
+    async def start(self) -> None:
+        """Listen. Raises OSError when an address cannot be had; then nothing listens."""
+        await self._front.start()
+
+    @property
+    def addresses(self) -> list[tuple[str, int] | str]:
+        """Where it listens: (host, port), or a unix socket's path."""
+        return self._front.addresses
+
+    def _multiaddresses(self) -> list[str]:
+        """Where other nodes reach the gateway: by HTTP."""
+        found = []
+        for address in self.addresses:
+            if isinstance(address, tuple):
+                host, port = address
+                found.append(f"/{'ip6' if ':' in host else 'ip4'}/{host}/tcp/{port}/http")
+        return found
+
+    async def close(self, grace: float = 10.0) -> None:
+        """Stop accepting, let requests end for `grace` seconds, then cut them."""
+        await self._front.close(grace)
