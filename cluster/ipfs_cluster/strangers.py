@@ -12,13 +12,37 @@ counts as ours.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from ipfs_cluster.cid import Cid
 
 UNTOUCHED = 10_000
 """The most CIDs remembered as untouched, the latest ones; all others count as asked for."""
+
+REMOVALS = 10_000
+"""The most removals remembered for an upload; once there were more, any CID may be one of them."""
+
+
+@dataclass(slots=True)
+class Meanwhile:
+    """What happened on a node while an upload to it lasts. found: pins that were taken for somebody else's."""
+
+    found: set[Cid] = field(default_factory=set)
+    _removed: set[Cid] = field(default_factory=set)
+    _crowded: bool = False
+
+    def removes(self, cid: Cid) -> None:
+        """A removal of this is about to be asked for."""
+        if len(self._removed) < REMOVALS:
+            self._removed.add(cid)
+        elif cid not in self._removed:
+            self._crowded = True
+
+    def may_have_removed(self, cid: Cid) -> bool:
+        """Was the node, perhaps, asked to remove this after the upload had made it pin it?"""
+        return self._crowded or cid in self._removed
 
 
 class Strangers:
@@ -27,23 +51,30 @@ class Strangers:
     def __init__(self, changed: Callable[[Cid], None]) -> None:
         self._changed = changed
         self._claimed: Counter[Cid] = Counter()
-        self._uploads: list[set[Cid]] = []
+        self._uploads: list[Meanwhile] = []
         self._untouched: OrderedDict[Cid, None] = OrderedDict()
 
     @contextmanager
-    def upload(self) -> Iterator[set[Cid]]:
-        """While an upload to the node lasts: the pins that are meanwhile taken for somebody else's."""
-        found: set[Cid] = set()
-        self._uploads.append(found)
+    def upload(self, removing: Iterable[Cid]) -> Iterator[Meanwhile]:
+        """While an upload to the node lasts: what happens there meanwhile. removing: what is on its way already."""
+        meanwhile = Meanwhile()
+        for cid in removing:
+            meanwhile.removes(cid)
+        self._uploads.append(meanwhile)
         try:
-            yield found
+            yield meanwhile
         finally:
-            self._uploads = [one for one in self._uploads if one is not found]
+            self._uploads = [one for one in self._uploads if one is not meanwhile]
 
     def found(self, *cids: Cid) -> None:
         """The node holds these, and they are about to be recorded as somebody else's."""
         for upload in self._uploads:
-            upload.update(cids)
+            upload.found.update(cids)
+
+    def removes(self, cid: Cid) -> None:
+        """The node is about to be asked to let go of this."""
+        for upload in self._uploads:
+            upload.removes(cid)
 
     def claim(self, cid: Cid) -> None:
         """An upload has the node pin this; until `release`, what the node holds of it counts as ours."""

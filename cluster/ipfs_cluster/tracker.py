@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from math import inf
 
 from ipfs_cluster.ahead import Ahead
@@ -24,7 +25,7 @@ from ipfs_cluster.hub import Hub, Outcome
 from ipfs_cluster.model import WANTS_UNPIN, PeerId, PinProgress, Priority, TrackerStatus, Work
 from ipfs_cluster.ports import Clock, FailWork, FinishWork, Node, Store
 from ipfs_cluster.standing import Standing, WaitsFor, running, waiting
-from ipfs_cluster.strangers import Strangers
+from ipfs_cluster.strangers import Meanwhile, Strangers
 from ipfs_cluster.tasks import TaskSet, sleep_or_event
 
 log = logging.getLogger(__name__)
@@ -143,6 +144,10 @@ class Tracker:
         """An upload pins it, or did a moment ago: its row is no longer one that may start without being read back."""
         if self._offered.pop(cid, None) is not None:
             self.wake()
+
+    def upload(self) -> AbstractContextManager[Meanwhile]:
+        """While an upload to the node lasts: what happens there meanwhile."""
+        return self.strangers.upload(one.work.cid for one in self._running.values() if one.unpin)
 
     # --- what others ask ---
 
@@ -348,14 +353,16 @@ class Tracker:
         operation.since = self._clock.time()
         if not operation.unpin:
             await self._calls.pin(operation)
-        elif self.strangers.is_untouched(work.cid):
-            pass  # removed before its turn to be pinned came: what the node holds of it is somebody else's
-        elif await self._store.begin_unpin(self.peer, work.cid, work.generation):
+            return Event.DONE, ""
+        if self.strangers.is_untouched(work.cid):
+            # Removed before its turn to be pinned came: what the node holds of it is somebody else's.
+            return Event.DONE, ""
+        self.strangers.removes(work.cid)
+        if await self._store.begin_unpin(self.peer, work.cid, work.generation):
             await self._calls.unpin(operation)
-        else:
-            self._hub.publish(Outcome(self.peer, work.cid, Event.DONE, unpin=True))
-            return None
-        return Event.DONE, ""
+            return Event.DONE, ""
+        self._hub.publish(Outcome(self.peer, work.cid, Event.DONE, unpin=True))
+        return None
 
     def _asked_to_leave(self, operation: Operation) -> None:
         """A garbage collection waits. A pin that does not get on would hold it, and with it everybody, up for ever:

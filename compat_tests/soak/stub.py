@@ -52,7 +52,7 @@ class Stub:
     connected: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.id = f"12D3KooWSoakNode{self.number}"
+        self.id = f"12D3KooWSoak{self.port}Node{self.number}"  # not that of another storm on this machine
         self._random = random.Random(self.number)
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._answering = asyncio.Event()

@@ -258,6 +258,23 @@ async def test_two_adds_of_the_same_root_and_one_fails(world: World) -> None:
     assert await cluster.views.get(cid(1)) is not None
 
 
+async def test_a_removal_between_a_node_s_pin_and_the_news_of_it_does_not_pass_unseen(world: World) -> None:
+    cluster = await world.start()
+    await (await cluster.pin([(cid(1), NONE)])).wait()
+    primary = world.nodes[0]
+    primary.telling.clear()
+    async with cluster.add(upload(Body(1))) as call:
+        await until(lambda: primary.calls["add read"] > 0, "it is pinned, and nobody was told")
+        await turns()
+        assert (await cluster.unpin([(cid(1), True)])).removed == 1
+        await until(lambda: 0 not in world.holders(cid(1)), "the removal is over")
+        await world.quiet()
+        primary.telling.set()
+        assert await roots_of(call) == [cid(1)]
+    assert world.holders(cid(1)) == [0, 1, 2]
+    assert await world.status(cid(1)) == [TrackerStatus.PINNED] * 3
+
+
 async def test_an_existing_pin_wins_and_surplus_copies_are_released(world: World) -> None:
     cluster = await world.start(2, 2)
     options = PinOptions(replication_min=1, replication_max=1, user_allocations=(PeerId("peer2"),), name="kept")

@@ -15,7 +15,7 @@ from ipfs_cluster.cid import Cid
 from ipfs_cluster.errors import NodeUnreachable, StoreUnavailable
 from ipfs_cluster.model import ClaimKind, NodePin, Pin, PinMode, PinOptions, Work
 from ipfs_cluster.ports import FinishWork, ForeignPin, PinQuery, PutClaim, PutPin, RecordForeign, RemovePin, Write
-from ipfs_cluster.strangers import UNTOUCHED, Strangers
+from ipfs_cluster.strangers import REMOVALS, UNTOUCHED, Strangers
 from ipfs_cluster.testing.fake_node import FakeNode
 from ipfs_cluster.tracker import NO_GROWTH
 
@@ -376,3 +376,18 @@ def test_untouched_is_what_was_not_asked_for_yet_and_no_upload_makes() -> None:
     strangers.claim(cid(2))
     strangers.untouched(cid(2))
     assert not any(strangers.is_untouched(cid(number)) for number in (1, 2))
+
+
+def test_an_upload_knows_what_is_removed_while_it_lasts() -> None:
+    strangers = Strangers(lambda _cid: None)
+    strangers.removes(cid(1))
+    with strangers.upload([cid(2)]) as first, strangers.upload([]) as second:
+        strangers.removes(cid(3))
+        assert [number for number in range(5) if first.may_have_removed(cid(number))] == [2, 3]
+        assert [number for number in range(5) if second.may_have_removed(cid(number))] == [3]
+        for _ in range(REMOVALS):
+            strangers.removes(cid(4))
+        assert not second.may_have_removed(cid(1))
+        for number in range(5, 5 + REMOVALS):
+            strangers.removes(cid(number))
+        assert second.may_have_removed(cid(1)), "there were too many to remember"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence, Set
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 
 from ipfs_cluster.cid import Cid
@@ -13,13 +13,14 @@ from ipfs_cluster.pinning import PinCall, Ticket, Wait
 from ipfs_cluster.pins import Pins, by_cid
 from ipfs_cluster.planning import GUARD_RETRIES, plan_pin
 from ipfs_cluster.ports import ForgetForeign, PutClaim, PutPin, ReleaseClaims, Store, Write
+from ipfs_cluster.strangers import Meanwhile
 
 OWNER_PREFIX = "add:"
 
 
 class RootCommit:
-    """The bookkeeping of one add. strangers: the peers that were chosen for it, in order of preference, and what was
-    meanwhile taken for somebody else's.
+    """The bookkeeping of one add. meanwhile: the peers that were chosen for it, in order of preference, and what
+    happened there since it began.
     """
 
     def __init__(
@@ -27,7 +28,7 @@ class RootCommit:
         op: str,
         store: Store,
         pins: Pins,
-        strangers: Mapping[PeerId, Set[Cid]],
+        meanwhile: Mapping[PeerId, Meanwhile],
         options: PinOptions,
         wait: Wait | None,
     ) -> None:
@@ -35,8 +36,8 @@ class RootCommit:
         self._store = store
         self._pins = pins
         self._options = replace(options, mode=PinMode.RECURSIVE)
-        self._new = replace(self._options, user_allocations=(*strangers, *options.user_allocations))
-        self._strangers = strangers
+        self._new = replace(self._options, user_allocations=(*meanwhile, *options.user_allocations))
+        self._meanwhile = meanwhile
         self._wait = wait
         self._unsure: set[tuple[PeerId, Cid]] = set()
         self._claimed: set[Cid] = set()
@@ -53,11 +54,19 @@ class RootCommit:
             self._adding.add(pair)
             pair[0].tracker.strangers.claim(pair[1])
         # What was found on a node since the upload began may be this upload's work.
-        ours = {peer.id: tuple(self._strangers.get(peer.id, frozenset()) & set(roots)) for peer in peers}
+        ours = {peer.id: tuple(self._on(peer).found.intersection(roots)) for peer in peers}
         claims += [ForgetForeign(peer, cids) for peer, cids in ours.items() if cids]
         await self._store.commit(claims)
-        # A removal that was allowed before the claim may cross the node's own pin: the tracker has to look again.
-        self._unsure |= {(peer.id, cid) for peer in peers for cid in roots if peer.tracker.unpinning(cid)}
+        self._unsure |= {(peer.id, cid) for peer in peers for cid in roots if self._crossed(peer, cid)}
+
+    def _crossed(self, peer: LocalPeer, cid: Cid) -> bool:
+        """May a removal that was allowed before the claim have come after the node's own pin? It may be over, too: the
+        node pins before this service reads and claims what it says. The tracker then looks again.
+        """
+        return peer.tracker.unpinning(cid) or self._on(peer).may_have_removed(cid)
+
+    def _on(self, peer: LocalPeer) -> Meanwhile:
+        return self._meanwhile.get(peer.id) or Meanwhile()
 
     async def commit(self, held: Mapping[Cid, frozenset[PeerId]]) -> None:
         """Make the roots entries and wait until as many peers hold them as the request asks for. held: who does now.

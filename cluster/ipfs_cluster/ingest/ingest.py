@@ -84,11 +84,9 @@ class Ingest:
             feeds = await self._feeds(upload, chosen)
             with ExitStack() as uploads:
                 uploads.enter_context(self._pins.landscape.hold([feed.peer.id for feed in feeds], upload.size))
-                strangers = {
-                    feed.peer.id: uploads.enter_context(feed.peer.tracker.strangers.upload()) for feed in feeds
-                }
+                meanwhile = {feed.peer.id: uploads.enter_context(feed.peer.tracker.upload()) for feed in feeds}
                 op = secrets.token_hex(8)
-                commit = RootCommit(op, self._store, self._pins, strangers, upload.options, upload.wait)
+                commit = RootCommit(op, self._store, self._pins, meanwhile, upload.options, upload.wait)
                 call = IngestCall(upload, body.pieces(), feeds, commit, self._clock, settings.tee)
                 try:
                     call.start()

@@ -78,6 +78,8 @@ class FakeNode:
         self.uploads: list[str] = []
         self.reading = asyncio.Event()
         self.reading.set()
+        self.telling = asyncio.Event()
+        self.telling.set()
         self.add_refused = b""
         self.add_trailer = ""
         self.adds_instead: dict[Cid, Cid] = {}
@@ -221,7 +223,9 @@ class FakeNode:
 
 
 class FakeAdd:
-    """One upload on a fake node: reads while the node's `reading` is set, pins a root after the event that names it."""
+    """One upload on a fake node: reads while the node's `reading` is set, pins a root after the event that names it.
+    While `telling` is not set, the event is on its way, and the pin is made meanwhile.
+    """
 
     def __init__(self, node: FakeNode, body: AsyncIterator[bytes]) -> None:
         self.status = 500 if node.add_refused else 200
@@ -248,7 +252,12 @@ class FakeAdd:
                 await self._pin(root)
                 root = cids.parse(line.decode())
                 root = node.adds_instead.get(root, root)
-                yield [json.dumps({"Hash": cid_text(root)}).encode()]
+                event = [json.dumps({"Hash": cid_text(root)}).encode()]
+                if not node.telling.is_set():
+                    await self._pin(root)
+                    root = None
+                    await node.telling.wait()
+                yield event
         if not node.add_trailer:
             await self._pin(root)
 
