@@ -234,8 +234,8 @@ def test_a_state_that_must_not_be_is_found(spoil: Callable[[State], object], wor
 
 
 LOG = (
-    "WARNING peer n1: 0 pins were missing on the node and are queued again\n"
-    "WARNING peer n2: 3 pins were missing on the node and are queued again\n"
+    "WARNING peer n1: 1 pins were missing on the node and are queued again: bafkone\n"
+    "WARNING peer n2: 2 pins were missing on the node and are queued again: bafktwo, bafkthree\n"
 )
 
 

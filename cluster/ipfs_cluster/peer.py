@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ipfs_cluster.attempt import TrackerSettings
+from ipfs_cluster.cid import text as cid_text
 from ipfs_cluster.core.room import Room, RoomRule
 from ipfs_cluster.core.transitions import Event
 from ipfs_cluster.counters import CollectCounters
@@ -260,8 +261,11 @@ class LocalPeer:
         self.comparisons.seconds.observe(took)
         self.comparisons.last = self._clock.time()
         self.comparisons.found.add(found)
+        if found.missing:
+            which = ", ".join(map(cid_text, found.examples)) + (", …" if found.missing > len(found.examples) else "")
+            text = "peer %s: %d pins were missing on the node and are queued again: %s"
+            log.warning(text, self.name, found.missing, which)
         if found.missing or found.vanished:
-            log.warning("peer %s: %d pins were missing on the node and are queued again", self.name, found.missing)
             await self._announce_up(self)  # it may have been restarted between two pings, and know nobody any more
         self.surveyed.set()
         self.monitor.count_pins(found.held, 2 * (self._settings.reconcile_interval + SHARE * took))

@@ -12,6 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
+from ipfs_cluster.cid import Cid
 from ipfs_cluster.counters import Histogram
 from ipfs_cluster.errors import NodeStalled
 from ipfs_cluster.model import WANTS_PIN, WANTS_UNPIN, NodePin, PeerId, PinMode, TrackerStatus, Work
@@ -23,17 +24,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Findings:
-    """Counts of one reconcile. held: pins that the node lists."""
+    """Counts of one reconcile. held: pins that the node lists. examples: the first of the missing."""
 
     held: int = 0
     missing: int = 0
     settled: int = 0
     extra: int = 0
     vanished: int = 0
+    examples: tuple[Cid, ...] = ()
 
     def add(self, other: Findings) -> None:
-        """Sum up, but for `held`, which is that of the other."""
-        self.held = other.held
+        """Sum up, but for `held` and `examples`, which are those of the other."""
+        self.held, self.examples = other.held, other.examples
         self.missing += other.missing
         self.settled += other.settled
         self.extra += other.extra
@@ -80,7 +82,7 @@ async def reconcile(
                 await on_settled(works)
             found.settled += sum(work.status in WANTS_PIN for work in works)
         async for page in scan.missing():
-            lost: list[Write] = []
+            lost: list[QueueWork] = []
             for pin in page:
                 if await node.pinned(pin.cid, pin.mode):
                     continue
@@ -90,6 +92,7 @@ async def reconcile(
             if lost:
                 found.missing += len(lost)
                 await store.commit(lost)
+                found.examples = (*found.examples, *(row.cid for row in lost))[:EXAMPLES]
         async for extras in scan.extra():
             still = await _still_held(node, extras) if len(extras) <= ASK_AGAIN else extras
             still = [pin for pin in still if not strangers.claimed(pin.cid)]
@@ -103,6 +106,8 @@ async def reconcile(
             await store.commit([ForgetForeign(peer, tuple(cids))])
     return found
 
+
+EXAMPLES = 3
 
 STALL = 120.0
 """Seconds without a page after which a listing is given up: a node may be busy for a while, or suspended."""

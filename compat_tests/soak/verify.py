@@ -166,7 +166,7 @@ async def check_store(storm: Storm, state: State) -> list[str]:
     return found
 
 
-_MISSING = re.compile(r"peer (\S+): (\d+) pins were missing on the node")
+_MISSING = re.compile(r"peer (\S+): (\d+) pins were missing on the node and are queued again: (.*)")
 
 
 def check_log(storm: Storm) -> list[str]:
@@ -174,11 +174,13 @@ def check_log(storm: Storm) -> list[str]:
     pinned and was not there. Only what was taken away may ever be missing.
     """
     assert storm.service.child is not None
-    found = [(peer, int(count)) for peer, count in _MISSING.findall(storm.service.child.output()) if count != "0"]
-    missing = sum(count for _, count in found)
+    found = [(peer, int(count), which) for peer, count, which in _MISSING.findall(storm.service.child.output())]
+    missing = sum(count for _, count, _ in found)
     if missing <= storm.taken:
         return []
-    return [f"{missing} pins were told as pinned and were missing, of which {storm.taken} had been taken away: {found}"]
+    text = f"{missing} pins were told as pinned and were missing, of which {storm.taken} had been taken away: {found}"
+    cids_found = re.findall(r"\bbaf\w+", " ".join(which for *_, which in found))
+    return ["\n".join([text, *(f"{cid}\n{storm.history.timeline(cid)}" for cid in cids_found)])]
 
 
 async def _get(storm: Storm, path: str) -> Answer:

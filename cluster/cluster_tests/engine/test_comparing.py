@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from cluster_tests.engine.conftest import RECURSIVE, World, cid, until
+from ipfs_cluster import cid as cids
 from ipfs_cluster import peer as peers
 from ipfs_cluster import reconcile
 from ipfs_cluster.engine import COMPARING
@@ -48,6 +49,28 @@ def slow(world: World) -> list[SlowNode]:
     nodes = [SlowNode(node, world) for node in world.nodes]
     world.nodes[:] = nodes
     return nodes
+
+
+async def test_what_was_missing_is_named_and_when_it_is_much_the_first_few(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    cluster = await world.start()
+    names = {number: cids.text(cid(number)) for number in range(5)}
+    for number in names:
+        await (await cluster.pin([(cid(number), PinOptions())])).wait()
+    del world.nodes[1].pins_held[cid(2)]
+    await world.peers[1].reconcile_now()
+    (record,) = [record for record in caplog.records if "missing" in record.message]
+    assert record.message == f"peer name1: 1 pins were missing on the node and are queued again: {names[2]}"
+    caplog.clear()
+    await world.quiet()
+    for number in names:
+        del world.nodes[1].pins_held[cid(number)]
+    await world.peers[1].reconcile_now()
+    (record,) = [record for record in caplog.records if "missing" in record.message]
+    assert record.message.startswith("peer name1: 5 pins")
+    assert record.message.endswith(", …")
+    assert sum(name in record.message for name in names.values()) == reconcile.EXAMPLES
 
 
 async def came_back(world: World, number: int) -> None:
