@@ -13,7 +13,7 @@ import pytest
 from ipfs_cluster.core.transitions import TABLE
 from ipfs_cluster.model import TrackerStatus
 from ipfs_cluster.security.users import authorizations, basic_credentials
-from ipfs_cluster.settings import KEYS, MISSING, NODE_KEYS, Key, nodes, values
+from ipfs_cluster.settings import EMBEDDED_KEYS, KEYS, MISSING, NODE_KEYS, Key, nodes, values
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("*/DESIGN.md"))]
@@ -106,7 +106,9 @@ def test_keys_that_sighup_changes_are_marked() -> None:
 
 def test_keys_of_nodes_and_refused_keys_are_documented() -> None:
     parts = sections(page("configuration.md"))
-    assert {bare(row[0]) for row in rows(parts["ipfs_connector"]) if len(row) == 2} == NODE_KEYS
+    own, embedded = parts["ipfs_connector"].split("\n### Embedded nodes\n")
+    assert {bare(row[0]) for row in rows(own) if len(row) == 2} == NODE_KEYS
+    assert {bare(row[0]) for row in rows(embedded) if len(row) == 2} == EMBEDDED_KEYS
     refused = {bare(row[0]): row[1] for row in rows(parts["Keys of ipfs-cluster"])}
     assert refused == dict(MISSING)
 

@@ -12,6 +12,7 @@ from ipfs_cluster.settings import (
     KEYS,
     MISSING,
     WITHOUT_MEANING,
+    Embedded,
     Node,
     Settings,
     SettingsError,
@@ -394,3 +395,71 @@ def test_a_node_may_have_a_number_of_pins_of_its_own() -> None:
     nodes[0]["concurrent_pins"] = 0
     (problem,) = refused({"ipfs_connector": {"nodes": nodes}})
     assert "entry 0: concurrent_pins: 0: must be larger than 0" in problem
+
+
+# --- embedded nodes ---
+
+OWN = {"name": "own", "node_multiaddress": "/ip4/127.0.0.1/tcp/5101"}
+
+
+def test_an_embedded_node_listens_where_it_is_asked_and_has_the_usual_values() -> None:
+    (node,) = value({"ipfs_connector": {"nodes": [{**OWN, "embedded": True}]}}, "ipfs_connector.nodes")
+    assert node.address == OWN["node_multiaddress"]
+    assert node.embedded == Embedded("nodes/own", 10**10, (), 30.0)
+    assert node.honour_storage_max
+    given = {"repo": "/data/a", "storage_max": "1GiB", "gateways": ["https://gw.example/"], "restart_pause": "0s"}
+    entry = {**OWN, "honour_storage_max": False, "embedded": given}
+    (node,) = value({"ipfs_connector": {"nodes": [entry]}}, "ipfs_connector.nodes")
+    assert node.embedded == Embedded("/data/a", 2**30, ("https://gw.example",), 0.0)
+    assert not node.honour_storage_max
+    (node,) = value({"ipfs_connector": {"nodes": [{**OWN, "embedded": False}]}}, "ipfs_connector.nodes")
+    assert node.embedded is None
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"embedded": "yes"}, 'entry 1: embedded: "yes": must be true, false or a map'),
+        ({"embedded": {"gateway": "x"}}, "entry 1: embedded: unknown key gateway"),
+        ({"embedded": {"repo": "."}}, 'entry 1: embedded: repo: ".": must be a folder of its own'),
+        ({"embedded": {"storage_max": "much"}}, 'entry 1: embedded: storage_max: "much": must be bytes'),
+        ({"embedded": {"restart_pause": 5}}, "entry 1: embedded: restart_pause: 5: must be a duration"),
+        ({"embedded": {"gateways": ["ftp://x"]}}, '"ftp://x" is no URL of a gateway'),
+        ({"embedded": {"gateways": ["https://a:b@gw.example"]}}, "a gateway's URL carries no credentials"),
+        ({"authorization": "Bearer x"}, "entry 1: authorization: an embedded node has none"),
+        ({"cluster": True}, "entry 1: cluster: an embedded node has none"),
+        ({"node_multiaddress": "/ip4/0.0.0.0/tcp/5101"}, "an embedded node has a tcp port of loopback, without TLS"),
+        ({"node_multiaddress": "/ip4/127.0.0.1/tcp/0"}, "an embedded node has a tcp port of loopback, without TLS"),
+        ({"node_multiaddress": "/ip4/127.0.0.1/tcp/1/https"}, "an embedded node has a tcp port of loopback"),
+        ({"node_multiaddress": "/unix/x"}, "an embedded node has a tcp port of loopback, without TLS"),
+        ({"node_multiaddress": "/ip4/127.0.0.1/tcp/5102"}, "every embedded node needs an address of its own"),
+        ({"embedded": {"repo": "nodes/other/"}}, "every embedded node needs a repo of its own"),
+    ],
+)
+def test_a_wrong_embedded_node_is_named(change: dict[str, object], reason: str) -> None:
+    other = {"name": "other", "node_multiaddress": "/ip4/127.0.0.1/tcp/5102", "embedded": True}
+    (problem,) = refused({"ipfs_connector": {"nodes": [other, {**OWN, "embedded": True, **change}]}})
+    assert reason in problem
+
+
+@pytest.mark.parametrize(("number", "factors"), [(1, (-1, -1)), (2, (1, 2)), (3, (2, 2)), (5, (2, 2))])
+def test_embedded_nodes_are_written_with_ports_folders_and_copies(
+    tmp_path: Path, number: int, factors: tuple[int, int]
+) -> None:
+    write_default(tmp_path, {}, secret=SECRET, embedded=range(5101, 5101 + number))
+    settings = loaded(tmp_path)
+    names = [f"node{i}" for i in range(1, number + 1)]
+    assert [node.name for node in settings.nodes] == names
+    assert [node.address for node in settings.nodes] == [f"/ip4/127.0.0.1/tcp/{5100 + i}" for i in range(1, number + 1)]
+    assert [node.embedded and node.embedded.repo for node in settings.nodes] == [f"nodes/{name}" for name in names]
+    assert (settings["cluster.replication_factor_min"], settings["cluster.replication_factor_max"]) == factors
+    pause = settings.nodes[0].embedded.restart_pause if settings.nodes[0].embedded else None
+    assert pause == (1.0 if number == 1 else 20.0)
+    assert settings["cluster.repin_grace"] == (300.0 if number == 1 else 5.0)
+    assert not settings["cluster.disable_repinning"]
+
+
+def test_factors_of_the_environment_hold_for_embedded_nodes_too(tmp_path: Path) -> None:
+    environ = {"CLUSTER_REPLICATIONFACTORMIN": "3", "CLUSTER_REPLICATIONFACTORMAX": "3"}
+    write_default(tmp_path, environ, secret=SECRET, embedded=[1, 2, 3])
+    assert loaded(tmp_path)["cluster.replication_factor_min"] == 3

@@ -64,6 +64,16 @@ def test_other_nodes_need_a_restart(change: dict[str, Any]) -> None:
     assert found.settings.nodes == nodes(entry).nodes
 
 
+def test_of_an_embedded_node_only_its_restart_pause_changes_at_once() -> None:
+    entry = {"name": "a", "node_multiaddress": "/ip4/127.0.0.1/tcp/5101"}
+    now = nodes({**entry, "embedded": {"restart_pause": "5s"}})
+    quick = changes(now, nodes({**entry, "embedded": {"restart_pause": "1s"}}))
+    assert (quick.applied, quick.pending) == (("ipfs_connector.nodes",), ())
+    assert quick.settings.nodes == nodes({**entry, "embedded": {"restart_pause": "1s"}}).nodes
+    for other in ({"restart_pause": "5s", "repo": "x"}, {"restart_pause": "5s", "storage_max": 1}, False):
+        assert changes(now, nodes({**entry, "embedded": other})).pending == ("ipfs_connector.nodes",)
+
+
 def test_secrets_are_not_shown() -> None:
     entry = {"name": "a", "node_multiaddress": "/unix/a", "authorization": "hush"}
     found = changes(nodes(entry), nodes({**entry, "tags": {"group": "b"}}))

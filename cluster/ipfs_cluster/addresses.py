@@ -1,9 +1,11 @@
-"""Multiaddrs of HTTP doors: where to listen, where to dial."""
+"""Where to listen, where to dial: multiaddrs of HTTP doors, URLs of gateways."""
 
 from __future__ import annotations
 
 import ipaddress
+import json
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from multiaddr import Multiaddr
 from multiaddr.exceptions import Error as MultiaddrError
@@ -78,3 +80,13 @@ def parse_address(text: str) -> Address:
         if extra <= {"http", "https", "tls"}:
             return Address(str(values[names[0]]), int(values["tcp"] or 0), tls=bool(extra & {"https", "tls"}))
     raise AddressError("must be /ip4|ip6|dns/<host>/tcp/<port> or /unix/<path>")
+
+
+def parse_gateway(text: str) -> str:
+    """The URL of a trustless gateway, without a slash at the end. Raises AddressError."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise AddressError(f"{json.dumps(text)} is no URL of a gateway, such as https://gateway.example")
+    if parts.username is not None or parts.password is not None:
+        raise AddressError("a gateway's URL carries no credentials")
+    return text.rstrip("/")

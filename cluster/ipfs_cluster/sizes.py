@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+STORAGE_MAX = 10_000_000_000
+"""Bytes of an embedded node's repository unless told otherwise: Kubo's Datastore.StorageMax."""
+
 _THOUSANDS = {letter: 1000**power for power, letter in enumerate("kmgtp", 1)}
 _UNITS = {"": 1, **_THOUSANDS, **{f"{letter}i": 1024**power for power, letter in enumerate("kmgtp", 1)}}
 _TEXT = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([kmgtp]?i?)b?", re.IGNORECASE)

@@ -9,15 +9,17 @@ from ipfs_cluster.settings.changes import Changes, changes
 from ipfs_cluster.settings.initial import Written, existing, write_default, write_source
 from ipfs_cluster.settings.key import Key, SettingsError
 from ipfs_cluster.settings.loading import FILES, KEYS, MISSING, WITHOUT_MEANING, Settings, load, parse
-from ipfs_cluster.settings.nodes import NODE_KEYS, Node, nodes
+from ipfs_cluster.settings.nodes import EMBEDDED_KEYS, NODE_KEYS, Embedded, Node, nodes
 
 __all__ = [
+    "EMBEDDED_KEYS",
     "FILES",
     "KEYS",
     "MISSING",
     "NODE_KEYS",
     "WITHOUT_MEANING",
     "Changes",
+    "Embedded",
     "Key",
     "Node",
     "Settings",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from ipfs_cluster.settings.ipfs import NODES
 from ipfs_cluster.settings.key import Key
 from ipfs_cluster.settings.loading import KEYS, Settings
-from ipfs_cluster.settings.nodes import Node
+from ipfs_cluster.settings.nodes import Embedded, Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,18 @@ def changes(now: Settings, read: Settings) -> Changes:
 
 
 def _same_nodes(now: Sequence[Node], read: Sequence[Node]) -> tuple[Node, ...]:
-    """The nodes there are, with the tags and reserves that were read for them if they are the same nodes."""
+    """The nodes there are, with the tags, reserves and restart pauses that were read for them if they are the same."""
     if [(node.name, node.address) for node in now] != [(node.name, node.address) for node in read]:
         return tuple(now)
-    return tuple(replace(old, tags=new.tags, reserve=new.reserve) for old, new in zip(now, read, strict=True))
+    return tuple(
+        replace(old, tags=new.tags, reserve=new.reserve, embedded=_same_embedded(old.embedded, new.embedded))
+        for old, new in zip(now, read, strict=True)
+    )
+
+
+def _same_embedded(now: Embedded | None, read: Embedded | None) -> Embedded | None:
+    """How a node is run can only change with it; when it is started again may change before."""
+    return now if now is None or read is None else replace(now, restart_pause=read.restart_pause)
 
 
 def _shown(key: Key, value: object) -> str:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from ipfs_cluster.settings.loading import FILES, parse
+from ipfs_cluster.settings.loading import FILES, Settings, parse
 from ipfs_cluster.settings.source import check_source
+
+GRACE = "5s"
+"""`repin_grace` of several embedded nodes."""
+PAUSE = "20s"
+"""Their `restart_pause`: longer than GRACE and the copying, so that one which is killed can be seen to be missed."""
+PAUSE_ALONE = "1s"
+"""That of a single one, which nobody stands in for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +41,21 @@ def write_default(
     secret: str,
     force: bool = False,
     node: str = "",
+    embedded: Sequence[int] = (),
     ports: tuple[int, int] | None = None,
 ) -> Written:
     """Write service.json with the values that people change. secret: unless the environment has one. node: address of
-    the first IPFS node, in the place of what environment or default say. ports: of proxy and REST API. Raises
-    FileExistsError unless forced.
+    the first IPFS node, in the place of what environment or default say. embedded: ports of embedded nodes, which are
+    the only ones then. ports: of proxy and REST API. Raises FileExistsError unless forced.
     """
     settings, _ = parse({}, environ)
     nodes: list[dict[str, Any]] = [{"name": node.name, "node_multiaddress": node.address} for node in settings.nodes]
     if node:
         nodes[0]["node_multiaddress"] = node
+    if embedded:
+        pause = PAUSE if len(embedded) > 1 else PAUSE_ALONE
+        nodes = [_embedded(number, port, pause) for number, port in enumerate(embedded, 1)]
+    low, high = _factors(len(embedded), settings)
     proxy, rest = settings["api.ipfsproxy.listen_multiaddress"], settings["api.restapi.http_listen_multiaddress"]
     if ports is not None:
         proxy, rest = ((f"/ip4/127.0.0.1/tcp/{port}",) for port in ports)
@@ -51,9 +63,11 @@ def write_default(
         "cluster": {
             "peername": settings.peername,
             "secret": settings["cluster.secret"] or secret,
-            "replication_factor_min": settings["cluster.replication_factor_min"],
-            "replication_factor_max": settings["cluster.replication_factor_max"],
+            "replication_factor_min": low,
+            "replication_factor_max": high,
             "disable_repinning": False,
+            # Nodes on one machine are not cut off from each other, so nothing speaks for waiting minutes.
+            **({"repin_grace": GRACE} if len(embedded) > 1 else {}),
         },
         "api": {
             "ipfsproxy": {"listen_multiaddress": list(proxy)},
@@ -62,6 +76,18 @@ def write_default(
         "ipfs_connector": {"nodes": nodes},
     }
     return _write(folder, document, force=force)
+
+
+def _embedded(number: int, port: int, pause: str) -> dict[str, Any]:
+    name = f"node{number}"
+    own = {"repo": f"nodes/{name}", "storage_max": "10GB", "gateways": [], "restart_pause": pause}
+    return {"name": name, "node_multiaddress": f"/ip4/127.0.0.1/tcp/{port}", "embedded": own}
+
+
+def _factors(number: int, settings: Settings) -> tuple[int, int]:
+    """Two copies of everything where there are several embedded nodes, unless the environment says something else."""
+    low, high = (settings[f"cluster.replication_factor_{end}"] for end in ("min", "max"))
+    return (min(2, number - 1), 2) if number > 1 and low == high == -1 else (low, high)
 
 
 def write_source(folder: Path, url: str, *, force: bool = False) -> Written:

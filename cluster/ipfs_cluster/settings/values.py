@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from ipfs_cluster.addresses import AddressError, parse_address
+from ipfs_cluster.addresses import AddressError, parse_address, parse_gateway
 from ipfs_cluster.logs import parse_levels
 from ipfs_cluster.sizes import parse_size
 
@@ -236,6 +236,11 @@ def origins(value: object) -> tuple[str, ...]:
 
 
 _ORIGIN = re.compile(r"[a-zA-Z][a-zA-Z0-9+.*-]*://[^/?#\s]+|null")
+
+
+def gateways(value: object) -> tuple[str, ...]:
+    """URLs of trustless gateways, without the path that they serve content under."""
+    return tuple(parse_gateway(url) for url in strings(value))
 
 
 def header_bytes(value: object) -> int:
