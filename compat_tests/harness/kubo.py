@@ -9,11 +9,12 @@ import socket
 import subprocess
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
-from compat_tests.harness.http import Answer, multipart, post
+from compat_tests.harness.doors import EMPTY_BLOCK, NodeDoor
 from compat_tests.harness.process import Child, eventually
 from compat_tests.harness.tools import kubo_binary
+
+__all__ = ["EMPTY_BLOCK", "EMPTY_DIRECTORY", "KuboNode", "free_port"]
 
 ENVIRONMENT = {"IPFS_TELEMETRY": "off", "GOLOG_LOG_LEVEL": "error", "LIBP2P_FORCE_PNET": "0"}
 SETTINGS: dict[str, Any] = {
@@ -35,7 +36,7 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-class KuboNode:
+class KuboNode(NodeDoor):
     """One daemon with its repository; keeps its ports over restarts."""
 
     def __init__(
@@ -49,14 +50,6 @@ class KuboNode:
         self.swarm = free_port()
         self.child: Child | None = None
         self._settings = settings or {}
-
-    @property
-    def address(self) -> tuple[str, int]:
-        return "127.0.0.1", self.port
-
-    @property
-    def multiaddr(self) -> str:
-        return f"/ip4/127.0.0.1/tcp/{self.port}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -125,31 +118,5 @@ class KuboNode:
         assert done.returncode == 0, f"{command[1:]}: {done.stderr}"
         return done.stdout
 
-    def rpc(self, command: str, *pairs: tuple[str, str], seconds: float = 60) -> Answer:
-        """An RPC call by query options alone."""
-        query = urlencode(pairs)
-        return post(
-            self.address, f"/api/v0/{command}{'?' if query else ''}{query}", headers=self.headers, seconds=seconds
-        )
 
-    def add(self, content: bytes, **options: str) -> str:
-        """Add one file directly; its CID."""
-        headers, body = multipart(("file", content, "application/octet-stream"))
-        answer = post(self.address, f"/api/v0/add?{urlencode(options)}", headers=headers, body=body)
-        assert answer.status == 200, answer.text
-        return str(json.loads(answer.text.splitlines()[-1])["Hash"])
-
-    def pins(self, kind: str = "recursive") -> dict[str, str]:
-        """CID → name of the pins of one type, as the node says itself; without the cluster's empty block."""
-        answer = self.rpc("pin/ls", ("type", kind), ("names", "true"), ("stream", "true"))
-        assert answer.status == 200, answer.text
-        lines = [json.loads(line) for line in answer.text.splitlines()]
-        return {line["Cid"]: line.get("Name", "") for line in lines if line["Cid"] != EMPTY_BLOCK}
-
-    @property
-    def id(self) -> str:
-        return str(json.loads(self.rpc("id").text)["ID"])
-
-
-EMPTY_BLOCK = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
 EMPTY_DIRECTORY = "QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn"

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
-from compat_tests.harness.http import Answer, post
+from compat_tests.harness.doors import CTL, ServiceDoors
 from compat_tests.harness.kubo import KuboNode, free_port
 from compat_tests.harness.process import Child, eventually
 
+__all__ = ["COMMAND", "CTL", "Service"]
+
 COMMAND = [sys.executable, "-m", "ipfs_proxy.service"]
-CTL = [sys.executable, "-m", "ipfs_cluster.ctl.main"]
 FAST = {"monitor_ping_interval": "1s", "pin_recover_interval": "3s"}
 
 
-class Service:
+class Service(ServiceDoors):
     """A service in front of these nodes; the first is home. `configure` may be called again between starts."""
 
     def __init__(self, folder: Path, nodes: Sequence[KuboNode], **overrides: Any) -> None:
@@ -57,14 +55,6 @@ class Service:
         }
         (self.folder / "service.json").write_text(json.dumps(document))
 
-    @property
-    def address(self) -> tuple[str, int]:
-        return "127.0.0.1", self.port
-
-    @property
-    def multiaddr(self) -> str:
-        return f"/ip4/127.0.0.1/tcp/{self.port}"
-
     def start(self, *, ready: bool = True, env: dict[str, str] | None = None) -> None:
         """Start the daemon and wait for its `ready` line."""
         seen = self.child.output().count("\nready\n") if self.child else 0
@@ -86,48 +76,6 @@ class Service:
         """SIGKILL."""
         assert self.child is not None
         self.child.end(signal.SIGKILL)
-
-    # --- talking to it ---
-
-    def rpc(self, command: str, *pairs: tuple[str, str], seconds: float = 60) -> Answer:
-        query = urlencode(pairs)
-        return post(self.address, f"/api/v0/{command}{'?' if query else ''}{query}", seconds=seconds)
-
-    def rest(self, path: str) -> list[Any]:
-        """The JSON values of a GET on the REST API."""
-        answer = post(("127.0.0.1", self.rest_port), path, method="GET")
-        assert answer.status in (200, 204), answer.text
-        return [json.loads(line) for line in answer.text.splitlines() if line]
-
-    def statuses(self, cid: str) -> dict[str, str]:
-        """peername → status of one CID."""
-        (value,) = self.rest(f"/pins/{cid}")
-        return {info["peername"]: info["status"] for info in value["peer_map"].values()}
-
-    def errors(self, cid: str) -> dict[str, str]:
-        """peername → error text of one CID."""
-        (value,) = self.rest(f"/pins/{cid}")
-        return {info["peername"]: info["error"] for info in value["peer_map"].values()}
-
-    def pins(self) -> dict[str, str]:
-        """CID → name of the pinset, without indirect pins."""
-        found: dict[str, str] = {}
-        for kind in ("recursive", "direct"):
-            answer = self.rpc("pin/ls", ("type", kind), ("names", "true"), ("stream", "true"))
-            assert answer.status == 200, answer.text
-            found |= {json.loads(line)["Cid"]: json.loads(line).get("Name", "") for line in answer.text.splitlines()}
-        return found
-
-    def ctl(self, *arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        """ipfs-cluster-ctl on this service."""
-        command = [*CTL, "-l", f"/ip4/127.0.0.1/tcp/{self.rest_port}", *arguments]
-        return subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=60, env={**os.environ, **(env or {})}
-        )
-
-    def pinned_everywhere(self, cid: str) -> bool:
-        """Every allocated peer says pinned."""
-        return set(self.statuses(cid).values()) - {"remote"} == {"pinned"}
 
     def start_lines(self) -> list[str]:
         assert self.child is not None
