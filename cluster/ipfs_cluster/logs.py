@@ -41,7 +41,8 @@ raft raftlib restapilog shardingdags swarm2 tags tracing"""
 WITHOUT_LOGGER = frozenset(_ABSENT.split())
 """Loggers of ipfs-cluster for parts that do not exist here; naming them is no error."""
 
-TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+MESSAGE = "%(message)s"
+TEXT = f"%(asctime)s %(levelname)s %(name)s: {MESSAGE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +87,13 @@ _named: set[str] = set()
 class Logs:
     """The process's logging. `configure` as often as the configuration is read."""
 
-    def __init__(self, level: str = "", form: str = "") -> None:
-        """What the command line says: it wins over the configuration. Raises ValueError."""
+    def __init__(self, level: str = "", form: str = "", node: str = "") -> None:
+        """What the command line says: it wins over the configuration. node: of the service's embedded nodes the one
+        that this process is, told in each line. Raises ValueError.
+        """
         self._level = parse_levels(level) if level else None
         self._form = form
+        self._node = node
         self._handler = logging.StreamHandler()
         self.as_json = False
         logging.basicConfig(handlers=[self._handler], force=True)
@@ -106,7 +110,8 @@ class Logs:
         _named.clear()
         _named.update(levels.loggers)
         self.as_json = (self._form or form) == "json"
-        self._handler.setFormatter(JsonLines() if self.as_json else logging.Formatter(TEXT))
+        text = TEXT.replace(MESSAGE, f"node {self._node.replace('%', '%%')}: {MESSAGE}") if self._node else TEXT
+        self._handler.setFormatter(JsonLines(self._node) if self.as_json else logging.Formatter(text))
 
     @property
     def fixed(self) -> bool:
@@ -121,7 +126,11 @@ class Logs:
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line, with the keys of ipfs-cluster's own JSON logs."""
+    """One JSON object a line, with the keys of ipfs-cluster's own JSON logs; of an embedded node, with its name."""
+
+    def __init__(self, node: str = "") -> None:
+        super().__init__()
+        self._node = {"node": node} if node else {}
 
     def format(self, record: logging.LogRecord) -> str:
         entry = {
@@ -129,6 +138,7 @@ class JsonLines(logging.Formatter):
             "ts": stamp(record.created),
             "logger": record.name,
             "caller": f"{record.module}.py:{record.lineno}",
+            **self._node,
             "msg": record.getMessage(),
         }
         if record.exc_info:

@@ -8,6 +8,7 @@ import logging
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from ipfs_cluster import Cluster, EngineSettings, IngestSettings, PeerSettings, PeerSpec, SystemClock, Wait
@@ -44,6 +45,7 @@ from ipfs_proxy.rpc.dag import adding_commands
 from ipfs_proxy.rpc.pin import pin_commands
 from ipfs_proxy.rpc.repo import repo_commands
 from ipfs_proxy.security import Security
+from ipfs_proxy.supervise import Keeper, NodeCommand, Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -52,10 +54,13 @@ STORE_FILE = "pinset.sqlite"
 
 @dataclass(slots=True)
 class Service:
-    """A composed service: engine and doors. `start` in this order, `close` in the other. settings: those in force."""
+    """A composed service: its own nodes, engine, doors. `start` in this order, `close` in the other. settings: those in
+    force.
+    """
 
     folder: Path
     settings: Settings
+    nodes: Supervisor
     cluster: Cluster
     front: Server
     rest: RestServer
@@ -64,8 +69,10 @@ class Service:
     security: Security
 
     async def start(self) -> None:
-        """Engine first: a door never answers before the store is open. Raises OSError, StoreUnusable."""
+        """Engine before doors: these never answer before the store is open. Raises OSError, StoreUnusable."""
+        await self.nodes.start()
         await self.cluster.start()
+        self.nodes.on_end(self._node_ended)
         self.front.server_header = self._server_header()
         await self.front.start()
         await self.rest.start()
@@ -77,13 +84,20 @@ class Service:
         self.security.check(self.folder, settings)
         self.rest.reload(_rest(self.folder, settings))
         self.security.apply(self.folder, settings)
+        self.nodes.reconfigure({node.name: node.embedded.restart_pause for node in settings.nodes if node.embedded})
         self.front.reconfigure(settings["api.ipfsproxy.allowed_origins"], _limits(settings))
         specs = [
-            replace(_peer(peer.id, node, self.cluster.home.id, settings), node=peer.node)
+            replace(_peer(peer.id, node, self.cluster.home.id, settings, self.nodes), node=peer.node)
             for peer, node in zip(self.cluster.peers_by_id.values(), settings.nodes, strict=True)
         ]
         self.cluster.reconfigure(_engine(self.folder, settings), specs)
         self.settings = settings
+
+    def _node_ended(self, name: str, reason: str) -> None:
+        """An embedded node's process is gone: its peer knows before the next ping."""
+        for peer in self.cluster.peers_by_id.values():
+            if peer.name == name:
+                peer.monitor.suspect(reason)
 
     def _server_header(self) -> str:
         info = self.cluster.home.state.info
@@ -97,14 +111,25 @@ class Service:
         self.security.close()
         await self.telemetry.close()
         await self.cluster.close()
+        await self.nodes.close()
         self.claims.release()
 
 
-def compose(folder: Path, settings: Settings, environ: Mapping[str, str], version: str) -> Service:
-    """The service of a data folder; nothing is started. Raises IdentityError, TlsError, OSError."""
+def compose(
+    folder: Path,
+    settings: Settings,
+    environ: Mapping[str, str],
+    version: str,
+    node_log: tuple[str, str] = ("", ""),
+) -> Service:
+    """The service of a data folder; nothing is started. node_log: level and format of its embedded nodes' logs. Raises
+    IdentityError, TlsError, OSError.
+    """
     clock = SystemClock()
     peers = identities(folder, settings, environ)
-    specs = [_peer(record.id, node, peers[0].id, settings) for record, node in zip(peers, settings.nodes, strict=True)]
+    nodes = _supervisor(folder, settings, environ, node_log)
+    both = zip(peers, settings.nodes, strict=True)
+    specs = [_peer(record.id, node, peers[0].id, settings, nodes) for record, node in both]
     store = SqliteStore(folder / STORE_FILE, clock)
     claims = NodeClaims()
     cluster = Cluster(specs, store, clock, _engine(folder, settings), claims.claim)
@@ -138,7 +163,7 @@ def compose(folder: Path, settings: Settings, environ: Mapping[str, str], versio
     add_guard(rest, security.rest.gatekeeper)
     add_audit(rest, security.audit)
     door = RestServer(rest, rest_settings, tls=security.rest.tls)
-    return Service(folder, settings, cluster, front, door, telemetry, claims, security)
+    return Service(folder, settings, nodes, cluster, front, door, telemetry, claims, security)
 
 
 def _limits(settings: Settings) -> Limits:
@@ -189,12 +214,23 @@ def _identity(folder: Path, node: Node, index: int, environ: Mapping[str, str]) 
     return load_or_create(folder / "identities" / f"{node.name}.json").id
 
 
-def _peer(identity: PeerId, node: Node, home: PeerId, settings: Settings) -> PeerSpec:
+def _supervisor(folder: Path, settings: Settings, environ: Mapping[str, str], log: tuple[str, str]) -> Supervisor:
+    clock = SystemClock()
+    keepers = []
+    for node in settings.nodes:
+        if (own := node.embedded) is not None:
+            command = NodeCommand(node.name, folder / own.repo, node.address, own.storage_max, own.gateways, log)
+            keepers.append(Keeper(command, environ, clock, own.restart_pause))
+    return Supervisor(keepers)
+
+
+def _peer(identity: PeerId, node: Node, home: PeerId, settings: Settings, nodes: Supervisor) -> PeerSpec:
     address = parse_address(node.address)
     headers = [(HOPS, str(home))]
     if node.authorization:
         headers.append(("Authorization", node.authorization))
-    transport = HttpTransport(Endpoint(address.host, address.port, address.unix, tuple(headers), _tls(node)))
+    endpoint = Endpoint(address.host, address.port, address.unix, tuple(headers), _tls(node))
+    transport = HttpTransport(endpoint, trouble=partial(nodes.trouble, node.name))
     tags = node.tags or settings["informer.tags.tags"]
     kubo = KuboNode(transport, cluster=node.cluster)
     reserve = settings["informer.disk.reserve"] if node.reserve is None else node.reserve

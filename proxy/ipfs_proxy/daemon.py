@@ -16,6 +16,8 @@ from ipfs_cluster.logs import Logs
 from ipfs_cluster.settings import SettingsError, changes, load
 from ipfs_proxy.compose import Service, compose
 from ipfs_proxy.console import Failure, say
+from ipfs_proxy.initialise import embedded_or_none
+from ipfs_proxy.loop import runner
 from ipfs_proxy.notify import Notifier
 
 GRACE = 10.0
@@ -23,6 +25,7 @@ GRACE = 10.0
 
 NO_SERVICES = "services do not join each other yet: one service drives all nodes, see ipfs_connector.nodes"
 WITHOUT_EFFECT = {
+    "embedded_late": "--embedded has no effect: there is a configuration already",
     "leave": "--leave has no effect: there is no cluster of services to leave",
     "stats": "--stats has no effect: metrics are always at /metrics of the REST API",
     "tracing": "--tracing has no effect: there is no tracing",
@@ -34,6 +37,12 @@ WITHOUT_EFFECT = {
 def add_daemon_flags(parser: argparse.ArgumentParser) -> None:
     """The command line of `daemon`: that of ipfs-cluster, and `--init`."""
     parser.add_argument("--init", action="store_true", help="write a configuration first if there is none")
+    parser.add_argument(
+        "--embedded",
+        metavar="N",
+        type=embedded_or_none,
+        help="with --init: N IPFS nodes that the service runs itself; 0: none, wait for a daemon",
+    )
     parser.add_argument("--bootstrap", "-j", metavar="ADDRESSES", help="refused: " + NO_SERVICES)
     parser.add_argument("--leave", "-x", action="store_true", help=argparse.SUPPRESS)
     for flag in ("stats", "tracing", "no-trust"):
@@ -47,6 +56,8 @@ def run_daemon(
     """Run until told to stop. Raises Failure, SettingsError, IdentityError, FolderInUse, ClusterError, OSError."""
     if arguments.bootstrap:
         raise Failure(f"--bootstrap: {NO_SERVICES}")
+    if arguments.embedded is not None and not arguments.init:
+        raise Failure("--embedded goes with --init: for a configuration that is there, name nodes in it")
     settings, warnings = load(folder, environ)
     logs.configure(settings["log.level"], settings["log.format"])
     lock = FolderLock(folder)
@@ -54,24 +65,16 @@ def run_daemon(
         for warning in warnings:
             say(logs.line(f"warning: {warning}"))
         for name, line in WITHOUT_EFFECT.items():
-            if getattr(arguments, name):
+            if getattr(arguments, name, False):
                 say(logs.line(line))
         for name in tighten(folder):
             say(logs.line(f"{name} was open to others and is its owner's alone now"))
-        service = compose(folder, settings, environ, version)
-        with _runner() as runner:
-            return runner.run(_Run(service, folder, environ, logs).run())
+        level = "debug" if arguments.debug else arguments.loglevel or settings["log.level"]
+        service = compose(folder, settings, environ, version, (level, "json" if logs.as_json else "text"))
+        with runner() as loop:
+            return loop.run(_Run(service, folder, environ, logs).run())
     finally:
         lock.release()
-
-
-def _runner() -> asyncio.Runner:
-    """uvloop where there is one: the front is made for it."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.Runner()
-    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
 
 
 class _Run:
@@ -161,6 +164,7 @@ async def tell(service: Service, say: Callable[[str], None]) -> None:
         say(f"REST API: {_shown(address, tls=service.security.rest.tls is not None)}")
     for peer in cluster.views.peers():
         node = f"node {peer.node.id} ({peer.node.agent_version})" if peer.node and not peer.error else _away(peer.error)
+        node += f", process {pid}" if (pid := service.nodes.pid(peer.name)) else ""
         full = f"; gets nothing new: {peer.full}" if peer.full else ""
         say(f"peer {peer.name}{' (home)' if peer.home else ''}: {peer.id}: {node}{full}")
     adopted = f", {cluster.adopted} of them adopted from the home node now" if cluster.adopted else ""

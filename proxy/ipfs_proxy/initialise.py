@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
+import contextlib
 import getpass
 import secrets
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ipfs_cluster.addresses import AddressError, check_peer_address, parse_address
-from ipfs_cluster.errors import NodeError, NodeUnreachable
+from ipfs_cluster.addresses import AddressError, check_peer_address
 from ipfs_cluster.identity import load_or_create
-from ipfs_cluster.nodes.http import Endpoint, HttpTransport
-from ipfs_cluster.nodes.kubo import KuboNode
-from ipfs_cluster.settings import Written, existing, load, parse, write_default, write_source
+from ipfs_cluster.settings import Written, existing, load, write_default, write_source
 from ipfs_cluster.settings.ipfs import NODE_ADDRESS, NODES
 from ipfs_cluster.settings.values import secret as checked_secret
 from ipfs_proxy.console import Failure, confirm, say
 
-ASKING = 3.0
-"""Seconds that a daemon may take to say who it is."""
+MOST_EMBEDDED = 20
+"""Embedded nodes on one machine: each is a process of its own."""
+EMBEDDED_PORTS = range(5101, 6000)
+"""Where ports for them are looked for: no system hands these out by itself."""
 LOCAL_STORE = "there is no consensus among services yet: one service drives all nodes and keeps the pinset in SQLite"
 
 
@@ -36,7 +35,27 @@ def add_init_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--datastore", choices=("pebble", "badger3", "badger", "leveldb"), help="accepted; the pinset is in SQLite"
     )
+    parser.add_argument(
+        "--embedded",
+        metavar="N",
+        type=_number(1),
+        help="N IPFS nodes that the service runs itself, on free ports, instead of daemons",
+    )
     parser.add_argument("--peers", metavar="ADDRESSES", type=_peers, help="accepted: there are no other services yet")
+
+
+def _number(least: int) -> Callable[[str], int]:
+    """From so many embedded nodes on."""
+
+    def parse(text: str) -> int:
+        if not text.isdigit() or not least <= int(text) <= MOST_EMBEDDED:
+            raise argparse.ArgumentTypeError(f"{text!r} must be a number from {least} to {MOST_EMBEDDED}")
+        return int(text)
+
+    return parse
+
+
+embedded_or_none = _number(0)
 
 
 def _peers(text: str) -> tuple[str, ...]:
@@ -57,19 +76,25 @@ def initialise(folder: Path, arguments: argparse.Namespace, environ: Mapping[str
             raise Failure(f"{before} exists already; --force overwrites it")
         confirm(f"{before} will be replaced; it is kept beside. Go on?", force=force)
         force = True
+    if arguments.source and arguments.embedded:
+        raise Failure("--embedded: what is fetched from the URL says which nodes there are")
     if arguments.source:
         written = write_source(folder, arguments.source, force=force)
     else:
         secret = _asked_secret() if arguments.custom_secret else secrets.token_hex(32)
         ports = _free_ports() if arguments.randomports else None
-        written = write_default(folder, environ, secret=secret, force=force, ports=ports)
-    _tell(folder, written, environ)
+        if arguments.embedded:
+            check_unnamed(environ)
+        embedded = ports_for(arguments.embedded or 0)
+        written = write_default(folder, environ, secret=secret, force=force, embedded=embedded, ports=ports)
+    tell_written(folder, written, environ)
     if arguments.source:
         say(f"its settings are fetched at each start: {arguments.source}")
     else:
         settings, _ = load(folder, environ)
         for node in settings.nodes:
-            say(f"IPFS node: {node.name} at {node.address}")
+            own = f", embedded, in {folder / node.embedded.repo}" if node.embedded else ""
+            say(f"IPFS node: {node.name} at {node.address}{own}")
     if arguments.consensus or arguments.datastore:
         say(f"consensus and datastore: {LOCAL_STORE}")
     if arguments.peers:
@@ -77,7 +102,8 @@ def initialise(folder: Path, arguments: argparse.Namespace, environ: Mapping[str
     say("start it with: ipfs-cluster-service daemon")
 
 
-def _tell(folder: Path, written: Written, environ: Mapping[str, str]) -> None:
+def tell_written(folder: Path, written: Written, environ: Mapping[str, str]) -> None:
+    """What was made."""
     identity = load_or_create(folder / "identity.json", environ)
     say(f"configuration: {written.path}")
     if written.kept is not None:
@@ -102,60 +128,26 @@ def _free_ports() -> tuple[int, int]:
         return one.getsockname()[1], two.getsockname()[1]
 
 
-# --- daemon --init ---
+def check_unnamed(environ: Mapping[str, str]) -> None:
+    """Raises Failure when the environment names nodes: it would win over those that are written down."""
+    if named := sorted(environ.keys() & NAMED):
+        raise Failure(f"--embedded: {named[0]} names other nodes, and wins over the configuration")
 
 
-def first_start(folder: Path, environ: Mapping[str, str]) -> None:
-    """A configuration for a service that is started for the first time: with the IPFS daemon that answers at its usual
-    address. That choice is written down, and never made again. Raises SettingsError, IdentityError, OSError.
-    """
-    named = environ.keys() & {NODE_ADDRESS.env, NODES.env, f"{NODES.env}_FILE"}
-    parse({}, environ)
-    address, told = ("", []) if named else asyncio.run(_usual_daemon(environ))
-    written = write_default(folder, environ, secret=secrets.token_hex(32), node=address)
-    _tell(folder, written, environ)
-    for line in told:
-        say(line)
+NAMED = frozenset({NODE_ADDRESS.env, NODES.env, f"{NODES.env}_FILE"})
+"""Variables that say which nodes there are."""
 
 
-async def _usual_daemon(environ: Mapping[str, str]) -> tuple[str, list[str]]:
-    """The address to write down, and what to say about it."""
-    tried: list[str] = []
-    for address in _usual_addresses(environ):
-        if (found := await _who(address)) is not None:
-            return address, [f"IPFS node: {found} answers at {address}; written down"]
-        tried.append(address)
-    return "", [
-        f"IPFS node: no daemon answers at {', '.join(tried)}; {tried[-1]} is written down. Start one there, or name "
-        "another in ipfs_connector.nodes"
-    ]
-
-
-def _usual_addresses(environ: Mapping[str, str]) -> Iterator[str]:
-    """Where the user's daemon says that it listens, and where daemons listen unless told otherwise."""
-    (usual,) = NODE_ADDRESS.default
-    repository = Path(environ["IPFS_PATH"]) if environ.get("IPFS_PATH") else Path.home() / ".ipfs"
-    try:
-        said = (repository / "api").read_text(encoding="utf-8").strip()
-        if not parse_address(said).tls and said != usual:
-            yield said
-    except (OSError, ValueError):
-        pass
-    yield usual
-
-
-async def _who(address: str) -> str | None:
-    """The daemon's version; None when nobody answers there who speaks its API."""
-    where = parse_address(address)
-    node = KuboNode(HttpTransport(Endpoint(where.host, where.port, where.unix)))
-    try:
-        async with asyncio.timeout(ASKING):
-            return (await node.info()).agent_version or "a daemon"
-    except NodeUnreachable:
-        return None
-    except NodeError as error:
-        return f"a daemon that refuses ({error})" if error.status in (401, 403) else None
-    except (TimeoutError, OSError, ValueError, KeyError, TypeError):
-        return None
-    finally:
-        await node.close()
+def ports_for(number: int) -> list[int]:
+    """So many free ports for embedded nodes. Raises Failure."""
+    with contextlib.ExitStack() as held:
+        found: list[int] = []
+        for port in EMBEDDED_PORTS:
+            if len(found) == number:
+                return found
+            try:
+                held.enter_context(socket.create_server(("127.0.0.1", port)))
+            except OSError:
+                continue
+            found.append(port)
+    raise Failure(f"no {number} ports are free from {EMBEDDED_PORTS.start} to {EMBEDDED_PORTS.stop - 1}")

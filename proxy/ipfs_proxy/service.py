@@ -1,4 +1,4 @@
-"""The command `ipfs-cluster-service`: init, daemon, state, version."""
+"""The command `ipfs-cluster-service`: init, daemon, node, state, version."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from ipfs_cluster.settings import SettingsError, existing
 from ipfs_proxy.auth import add_auth_commands, run_auth
 from ipfs_proxy.console import Failure, say
 from ipfs_proxy.daemon import add_daemon_flags, run_daemon
-from ipfs_proxy.initialise import add_init_flags, first_start, initialise
+from ipfs_proxy.firststart import first_start
+from ipfs_proxy.initialise import add_init_flags, initialise
+from ipfs_proxy.node import add_node_flags, run_node
 from ipfs_proxy.state import add_state_commands, run
 
 PROGRAM = "ipfs-cluster-service"
@@ -57,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     add_init_flags(commands.add_parser("init", help="write a configuration and an identity"))
     add_daemon_flags(commands.add_parser("daemon", help="run the service"))
+    add_node_flags(commands.add_parser("node", help="run an IPFS node by itself, without a daemon"))
     add_state_commands(commands.add_parser("state", help="the pinset as a whole: export, import, copies"))
     add_auth_commands(commands.add_parser("auth", help="secrets for the configuration"))
     commands.add_parser("version", help="print the version")
@@ -93,13 +96,17 @@ def _run(folder: Path, arguments: argparse.Namespace) -> int:
             say(version())
         case "init":
             initialise(folder, arguments, os.environ)
+        case "node":
+            return run_node(arguments)
         case "auth":
             run_auth(arguments)
         case "state":
             run(folder, arguments, os.environ)
         case _:
             if arguments.init and existing(folder) is None:
-                first_start(folder, os.environ)
+                first_start(folder, os.environ, arguments.embedded)
+            else:
+                arguments.embedded_late = arguments.embedded is not None
             return run_daemon(folder, arguments, os.environ, logs, version())
     return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -325,3 +326,59 @@ def test_one_process_per_socket(folder: Path) -> None:
             assert status == 1
             assert "cannot listen: somebody listens on" in err
         assert rest(folder, "/version")[0] == 200
+
+
+# --- embedded nodes ---
+
+
+def embedded(folder: Path, number: int) -> None:
+    """A configuration with so many of them, on free ports, at least one."""
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    nodes = [
+        {"name": f"n{i}", "node_multiaddress": f"/ip4/127.0.0.1/tcp/{sock.getsockname()[1]}", "embedded": True}
+        for i, sock in enumerate(held)
+    ]
+    for sock in held:
+        sock.close()
+    configure(folder, "/unix/nowhere", ipfs_connector={"nodes": nodes}, informer={"disk": {"reserve": 0}})
+
+
+def processes(lines: list[str]) -> list[int]:
+    """Of embedded nodes, as the start lines tell them."""
+    return [int(line.rsplit("process ", 1)[1]) for line in lines if line.startswith("peer ")]
+
+
+def wait_for_end(pid: int) -> None:
+    """Of a process that is not our child."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        assert select.select([descriptor], [], [], 30)[0], f"process {pid} goes on"
+    finally:
+        os.close(descriptor)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_embedded_nodes_start_and_end_with_the_service_however_it_ends(folder: Path, number: signal.Signals) -> None:
+    embedded(folder, 2)
+    with daemon(folder, "daemon") as running:
+        pids = processes(running.lines_until("ready"))
+        assert len(set(pids)) == 2
+        assert all(Path(f"/proc/{pid}").exists() for pid in pids)
+        running.signal(number)
+        running.process.wait(30)
+        for pid in pids:
+            wait_for_end(pid)
+
+
+def test_a_stopped_embedded_node_does_not_outlive_the_service(folder: Path) -> None:
+    embedded(folder, 1)
+    with daemon(folder, "daemon") as running:
+        (pid,) = processes(running.lines_until("ready"))
+        os.kill(pid, signal.SIGSTOP)
+        running.signal(signal.SIGKILL)
+        running.process.wait(30)
+        os.kill(pid, signal.SIGCONT)
+        wait_for_end(pid)

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from ipfs_cluster.addresses import parse_address
 from ipfs_cluster.datafolder import FolderLock
+from ipfs_cluster.settings import load
 from ipfs_proxy.service import main, version
 
 
@@ -106,6 +108,50 @@ def test_random_ports_are_free_and_two(folder: Path) -> None:
     }
     assert len(ports) == 2
     assert not ports & {9094, 9095}
+
+
+def test_embedded_nodes_get_free_ports_that_are_written_down(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(folder, "init", "--embedded", "3") == 0
+    settings, warnings = load(folder, {})
+    assert warnings == []
+    ports = [parse_address(node.address).port for node in settings.nodes]
+    assert len(set(ports)) == 3
+    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("IPFS node")] == [
+        f"IPFS node: node{i} at /ip4/127.0.0.1/tcp/{port}, embedded, in {folder}/nodes/node{i}"
+        for i, port in enumerate(ports, 1)
+    ]
+    assert not (folder / "nodes").exists(), "they are made when they run"
+    with socket.create_server(("127.0.0.1", ports[0])):
+        assert run(folder.parent / "other", "init", "--embedded", "1") == 0
+    (node,) = load(folder.parent / "other", {})[0].nodes
+    assert parse_address(node.address).port != ports[0]
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "21", "some"])
+def test_a_wrong_number_of_embedded_nodes_writes_nothing(folder: Path, number: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(folder, "init", "--embedded", number)
+    assert caught.value.code == 2
+    assert not folder.exists()
+
+
+def test_embedded_nodes_and_others_named_elsewhere_contradict(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(folder, "init", "--embedded", "1", "https://conf.example/") == 1
+    assert "--embedded: what is fetched from the URL says which nodes there are" in capsys.readouterr().err
+    monkeypatch.setenv("CLUSTER_IPFSHTTP_NODEMULTIADDRESS", "/unix/a")
+    wins = "--embedded: CLUSTER_IPFSHTTP_NODEMULTIADDRESS names other nodes, and wins over the configuration"
+    for command in (["init"], ["daemon", "--init"]):
+        assert run(folder, *command, "--embedded", "2") == 1
+        assert wins in capsys.readouterr().err
+    assert not folder.exists()
+
+
+def test_embedded_nodes_are_for_a_first_start(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(folder, "init")
+    assert run(folder, "daemon", "--embedded", "2") == 1
+    assert "--embedded goes with --init" in capsys.readouterr().err
 
 
 def test_the_secret_is_asked_for_or_in_the_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

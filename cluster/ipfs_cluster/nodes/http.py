@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -108,10 +108,13 @@ class Response:
 class HttpTransport:
     """Requests to one daemon. Calls raise NodeUnreachable when the connection fails or an answer is cut."""
 
-    def __init__(self, endpoint: Endpoint, *, idle: int = 8) -> None:
-        """idle: how many spare connections are kept."""
+    def __init__(self, endpoint: Endpoint, *, idle: int = 8, trouble: Callable[[], str] = lambda: "") -> None:
+        """idle: how many spare connections are kept. trouble: why the daemon does not run now, empty while it may:
+        then nothing is asked, whoever else listens at its address.
+        """
         self.endpoint = endpoint
         self._limit = idle
+        self._trouble = trouble
         self._idle: list[_Connection] = []
 
     async def close(self) -> None:
@@ -200,6 +203,8 @@ class HttpTransport:
 
     async def _open(self) -> _Connection:
         where = self.endpoint
+        if trouble := self._trouble():
+            raise NodeUnreachable(f"cannot connect to {where}: {trouble}")
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 if where.unix:
