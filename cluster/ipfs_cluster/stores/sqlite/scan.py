@@ -97,9 +97,10 @@ _MISSING = (
     "AND NOT EXISTS (SELECT 1 FROM tmp.held h WHERE h.text = p.text AND (h.mode = 0 OR p.mode = 1)) "
     f"AND {_UNTOUCHED.format(text='p.text')}"
 )
+# The plus keeps SQLite from going by the peer, whose rows are then read anew for each window.
 _SETTLED = (
     f"SELECT {WORK_COLUMNS} FROM work w JOIN pins p ON p.id = w.pin LEFT JOIN tmp.held h ON h.text = p.text "
-    "WHERE w.pin > :after AND w.pin <= :until AND w.peer = :peer "
+    "WHERE w.pin > :after AND w.pin <= :until AND +w.peer = :peer "
     f"AND CASE WHEN w.status <= {LAST_WANTING_PIN} THEN h.mode IS NOT NULL AND (h.mode = 0 OR w.mode = 1) "
     "ELSE h.mode IS NULL END "
     f"AND {_UNTOUCHED.format(text='p.text')}"
