@@ -96,10 +96,10 @@ def test_the_error_says_which_filter_removed_which_peer() -> None:
 
 def test_a_size_that_fits_nowhere_is_told_with_figures() -> None:
     land = land_of({"a": 3 * 10**9, "b": 5 * 10**9})
-    land.promise(ids("b"), 4_600_000_000)
-    text = refusal(Wish(1, 1, size=3_500_000_000), land)
+    with land.hold(ids("b"), 4_600_000_000):
+        text = refusal(Wish(1, 1, size=3_500_000_000), land)
     assert "a (not enough space: 3.0 GB free, 3.5 GB needed)" in text
-    assert "b (not enough space: 5.0 GB free, 4.6 GB promised, 3.5 GB needed)" in text
+    assert "b (not enough space: 5.0 GB free, 4.6 GB taken by adds, 3.5 GB needed)" in text
 
 
 def test_peers_that_share_a_reason_are_told_together_and_many_are_counted() -> None:

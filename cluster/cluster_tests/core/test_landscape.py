@@ -19,7 +19,14 @@ from ipfs_cluster.errors import NotEnoughPeers
 from ipfs_cluster.model import Metric, PeerId
 
 NAMES = "abcdefg"
-ORDERS = (("tag:group", "freespace"), ("tag:group", "tag:rack", "freespace"), ("freespace",), ("reposize", "freespace"))
+ORDERS = (
+    ("tag:group", "freespace"),
+    ("tag:group", "tag:rack", "freespace"),
+    ("freespace",),
+    ("reposize", "freespace"),
+    ("tag:group",),
+    ("tag:group", "numpin"),
+)
 
 
 @dataclass
@@ -82,11 +89,20 @@ class Model:
             name not in account.metrics or not account.metrics[name].usable(now) for name in needed
         ):
             return False
-        return account.number("freespace") - account.promised >= max(size, 1)
+        return account.number("freespace") - account.adding - account.brought >= max(size, 1)
 
     def weight(self, peer: PeerId, name: str) -> int:
         account = self.peers[peer]
-        return account.metrics[name].weight - (account.promised if name in ("freespace", "reposize") else 0)
+        promised = {"freespace": account.promised, "reposize": account.promised, "numpin": account.pins}
+        return account.metrics[name].weight - promised[name]
+
+    def weights(self, peer: PeerId) -> list[int]:
+        """By the metrics that are no tags; the first is lower for who was promised more than there is room for."""
+        scales = [name for name in self.by if not name.startswith("tag:")]
+        account = self.peers[peer]
+        overdrawn = 0 if "freespace" in scales else max(account.promised - account.number("freespace"), 0)
+        first, *others = [self.weight(peer, name) for name in scales] or [0]
+        return [first - overdrawn, *others]
 
     def tags(self, peer: PeerId) -> tuple[str, ...]:
         account = self.peers.get(peer, Account())
@@ -104,9 +120,8 @@ class Model:
 
     def ordered(self, peers: Sequence[PeerId], holders: Sequence[PeerId], depth: int = 0) -> list[PeerId]:
         """Go round over the parts: the one with the fewest copies is next, the heaviest of those with as many."""
-        scales = [name for name in self.by if not name.startswith("tag:")]
-        weights = {peer: [self.weight(peer, name) for name in scales] for peer in peers}
-        if depth == len(self.by) - len(scales):
+        weights = {peer: self.weights(peer) for peer in peers}
+        if depth == sum(name.startswith("tag:") for name in self.by):
             return sorted(peers, key=lambda one: (-weights[one][0], -sum(weights[one][1:]), self.peers[one].turn, one))
         parts: dict[str, list[PeerId]] = {}
         for peer in peers:
@@ -290,6 +305,21 @@ def test_what_an_add_brought_counts_until_it_is_measured() -> None:
     assert land.grow((), 1, NOW) == ids("b")
     land.measure(ids("a")[0], "a", metrics_of("a", 10, tags={}))
     assert land.grow((), 1, NOW) == ids("a")
+
+
+@pytest.mark.parametrize("by", [("freespace",), ("tag:group",), ("numpin",)])
+def test_estimates_put_a_peer_last_and_close_nobody(by: Sequence[str]) -> None:
+    land = Landscape(by)
+    for name in "ab":
+        free = 8 * 10**9 if name == "a" else 2 * 10**9
+        metrics = metrics_of(name, free, tags={"group": "eu"}, numpin=10 if name == "a" else 0, pinqueue=0)
+        land.measure(PeerId(name), name, metrics)
+    land.promise(ids("b"), 3 * 10**9)
+    assert land.grow((), 1, NOW) == ids("a")
+    assert land.grow((), 2, NOW) == ids("ab")
+    land.promise(ids("ab"), 10**12)
+    assert set(land.grow((), 2, NOW, size=10**9)) == {*ids("ab")}
+    assert not land.why_not(NOW)
 
 
 def test_a_peer_whose_metrics_ran_out_is_no_candidate_though_nobody_measured() -> None:

@@ -98,7 +98,7 @@ async def test_adds_that_run_count_before_they_can_be_measured(world: World) -> 
     assert world.cluster is not None
     body = Body(1, open_end=True)
     async with world.cluster.add(upload(body, size=2 * GB)) as call:
-        with pytest.raises(NotEnoughSpace, match=r"3\.0 GB free, 2\.0 GB promised, 2\.0 GB needed"):
+        with pytest.raises(NotEnoughSpace, match=r"3\.0 GB free, 2\.0 GB taken by adds, 2\.0 GB needed"):
             await add_sized(world, 2 * GB)
         body.end()
         await roots_of(call)

@@ -44,7 +44,11 @@ class _Place:
 
 
 class Landscape:
-    """Candidates in balanced order by `allocate_by`, with free space net of what is promised."""
+    """Candidates in balanced order by `allocate_by`, with free space net of what is promised.
+
+    Estimates of what was promised only put a peer behind others. What closes it is what its node measured, and the
+    bytes of adds: a long queue of pins whose sizes nobody knows is no reason to refuse anything.
+    """
 
     def __init__(self, allocate_by: Sequence[str]) -> None:
         """allocate_by: names of metrics; those that are tags part the peers as far as no other one comes before."""
@@ -187,7 +191,7 @@ class Landscape:
 
     def shortages(self, peers: Iterable[PeerId], now: float, *, size: int = 0) -> dict[PeerId, tuple[str, str]]:
         """Which of these peers have no room, with name and reason, whatever else may be said of them. size: bytes that
-        must fit; when it is unknown (0), estimates of what they were promised close nobody.
+        must fit; when it is unknown (0), nothing but a full disk counts.
         """
         found = {}
         for place in filter(None, map(self._places.get, peers)):
@@ -197,14 +201,12 @@ class Landscape:
         return found
 
     def room(self, peer: PeerId, now: float) -> int | None:
-        """Bytes that the peer has left, net of reserve and promises (negative: too much is promised); None when its
-        free space is not known.
-        """
+        """Bytes that the peer has left, net of reserve and of what adds bring; None when free space is not known."""
         place = self._places.get(peer)
         free = place.metrics.get("freespace") if place else None
         if place is None or free is None or now >= free.expire:
             return None
-        return _number(free) - place.ledger.promised
+        return _number(free) - place.ledger.certain
 
     # --- keeping order ---
 
@@ -245,7 +247,8 @@ class Landscape:
 
     def _spot(self, place: _Place) -> tuple[Path, Rank]:
         weights = [self._weight(place, name) for name in self._scales]
-        return self._path(place) or (), Rank(-weights[0] if weights else 0, -sum(weights[1:]), place.turn, place.peer)
+        lightness = (-weights[0] if weights else 0) + self._overdrawn(place)
+        return self._path(place) or (), Rank(lightness, -sum(weights[1:]), place.turn, place.peer)
 
     def _spot_of(self, peer: PeerId) -> tuple[Path, Rank] | None:
         place = self._places.get(peer)
@@ -260,6 +263,13 @@ class Landscape:
         if name in ("freespace", "reposize"):
             return weight - place.ledger.promised
         return weight - place.ledger.pins if name in ("numpin", "pinqueue") else weight
+
+    def _overdrawn(self, place: _Place) -> int:
+        """Bytes that a peer was promised beyond what it has, where its weight does not tell: it then comes last."""
+        free = place.metrics.get("freespace")
+        if free is None or "freespace" in self._scales:
+            return 0
+        return max(place.ledger.promised - _number(free), 0)
 
     def _room(self, place: _Place) -> float:
         room = self.room(place.peer, self._now)
@@ -287,10 +297,10 @@ class Landscape:
             return ""
         if not free.valid:
             return free.reason or "no space left above its reserve"
-        measured, promised = _number(free), place.ledger.promised
-        if measured - promised >= max(size, 1):
+        measured, adds = _number(free), place.ledger.certain
+        if measured - adds >= max(size, 1):
             return ""
-        figures = ((measured, "free"), (promised, "promised"), (size, "needed"))
+        figures = ((measured, "free"), (adds, "taken by adds"), (size, "needed"))
         return "not enough space: " + ", ".join(f"{size_text(figure)} {what}" for figure, what in figures if figure)
 
 

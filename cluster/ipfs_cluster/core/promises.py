@@ -2,7 +2,7 @@
 
 A pin's size is mostly unknown when it is allocated, so each allocation promises its peers an estimate. It counts until
 the peer's free space is measured again; what the peer has then still queued goes on being promised, by number and
-average size. The bytes of a running add are promised until it ends.
+average size. The bytes of a running add are promised until it ends, and are no estimate.
 """
 
 from __future__ import annotations
@@ -36,8 +36,13 @@ class Ledger:
 
     @property
     def promised(self) -> int:
-        """Bytes that the peer's measured free space is still to lose."""
+        """Bytes that the peer's measured free space is still to lose, as far as can be estimated."""
         return self.queued + self.adding + self.fresh
+
+    @property
+    def certain(self) -> int:
+        """The part of it that is known: what adds bring."""
+        return self.adding + self.brought
 
     def promise(self, size: int) -> None:
         """One more pin."""
