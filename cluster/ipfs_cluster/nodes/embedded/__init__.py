@@ -1,0 +1,6 @@
+"""A node of our own: for trying the service, and for tests, on machines without a daemon. It is no libp2p node."""
+
+from ipfs_cluster.nodes.embedded.blocks import RepoInUse
+from ipfs_cluster.nodes.embedded.node import EmbeddedNode
+
+__all__ = ["EmbeddedNode", "RepoInUse"]
