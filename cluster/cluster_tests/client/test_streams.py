@@ -130,7 +130,7 @@ async def test_a_long_answer_in_one_line_and_an_empty_one(connect: Connect) -> N
     [
         (b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>", BadAnswer, "Expecting value"),
         (b"HTTP/1.1 204 No Content\r\n\r\n", BadAnswer, "GET /version: unexpected answer"),
-        (HEAD + b"Content-Length: 2\r\n\r\n{}", BadAnswer, "KeyError: 'version'"),
+        (HEAD + b"Content-Length: 2\r\n\r\n{}", BadAnswer, "'version' is missing"),
         (b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 4\r\n\r\nnope", ApiError, "nope"),
         (b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n", ApiError, "Service Unavailable"),
         (b'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', BadAnswer, "unexpected answer"),

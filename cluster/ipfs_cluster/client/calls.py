@@ -15,6 +15,7 @@ from ipfs_cluster.client.errors import BadAnswer, StreamFailed
 from ipfs_cluster.model import Bandwidth
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +38,15 @@ class Call(Generic[T]):
 
     def result(self, value: Any) -> T:
         """Of a value of the answer. Raises BadAnswer."""
+        return self.read(self.of, value)
+
+    def read(self, of: Callable[[Any], R], value: Any) -> R:
+        """What `of` makes of a value of the answer. Raises BadAnswer when the value has another shape than it expects."""
         try:
-            return self.of(value)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise BadAnswer(f"{self.method} {self.path}: unexpected answer: {type(error).__name__}: {error}") from None
+            return of(value)
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            reason = f"{error} is missing" if isinstance(error, KeyError) else "it is of another kind than it must be"
+            raise BadAnswer(f"{self.method} {self.path}: unexpected answer: {reason}") from error
 
 
 class Lines:
@@ -63,11 +69,11 @@ class Lines:
 def _value(line: bytes) -> Any:
     try:
         value = codec.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadAnswer(str(error)) from None
-    if isinstance(value, dict) and value.keys() == {"code", "message"}:
+    if isinstance(value, dict) and value.keys() == {"code", "message"} and isinstance(value["code"], int):
         # How a stream ends that failed, for those who were not seen to read trailers, before its connection is cut.
-        raise StreamFailed(int(value["code"]), str(value["message"]))
+        raise StreamFailed(value["code"], str(value["message"]))
     return value
 
 

@@ -88,6 +88,6 @@ def api_error(status: int, body: bytes, reason: str = "") -> ApiError:
     try:
         value = json.loads(text)
         code, message = int(value["code"]) or status, str(value["message"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         code, message = status, text or reason
     return _KINDS.get(code, ApiError)(code, message)

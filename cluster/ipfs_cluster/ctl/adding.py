@@ -86,8 +86,11 @@ def _added(arguments: Arguments, context: Context, params: dict[str, str]) -> It
     chunks: Iterable[bytes] = body
     if sys.stderr.isatty() and not context.json and not arguments.quieter:
         chunks = progress(body, body.size(), context.note, time.monotonic)
-    for value in context.api.values(calls.add(params), Upload(chunks), body):
-        yield from (item for item in (value if isinstance(value, list) else [value]) if item["cid"])
+    call = calls.add(params)
+    for value in context.api.values(call, Upload(chunks), body):
+        for item in value if isinstance(value, list) else [value]:
+            if call.result(item).cid:  # else it is word of progress
+                yield item
 
 
 def progress(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
 
 from ipfs_cluster.client import calls
 from ipfs_cluster.ctl import output
@@ -21,37 +24,35 @@ def own_version() -> str:
 
 def identity(arguments: Arguments, context: Context) -> Answers:
     """The first peer."""
-    yield from ((value, output.identity(value)) for value in context.api.values(calls.identity()))
+    return context.answers(calls.identity(), output.identity)
 
 
 def version(arguments: Arguments, context: Context) -> Answers:
     """The service's version."""
-    yield from ((value, value["version"]) for value in context.api.values(calls.version()))
+    return context.answers(calls.version(), lambda value: str(value["version"]))
 
 
 def peers(arguments: Arguments, context: Context) -> Answers:
     """All peers."""
-    yield from ((value, output.identity(value)) for value in context.api.values(calls.peers()))
+    return context.answers(calls.peers(), output.identity)
 
 
 def add_peer(arguments: Arguments, context: Context) -> Answers:
     """The peer that was added."""
-    yield from ((value, output.identity(value)) for value in context.api.values(calls.peer_add(arguments.peer)))
+    return context.answers(calls.peer_add(arguments.peer), output.identity)
 
 
 def remove_peer(arguments: Arguments, context: Context) -> Answers:
     """Nothing."""
-    yield from ((value, None) for value in context.api.values(calls.peer_rm(arguments.peer)))
+    return context.answers(calls.peer_rm(arguments.peer), lambda value: None)
 
 
 def pins(arguments: Arguments, context: Context) -> Answers:
     """Entries of the pinset."""
     if arguments.cid:
-        values = context.api.values(calls.allocation(arguments.cid))
-    else:
-        asked = {"name": arguments.name, "name-prefix": arguments.name_prefix, "filter": arguments.filter}
-        values = context.api.values(calls.allocations({**asked, **pairs(arguments.metadata)}))
-    yield from ((value, output.pin(value)) for value in values)
+        return context.answers(calls.allocation(arguments.cid), output.pin)
+    asked = {"name": arguments.name, "name-prefix": arguments.name_prefix, "filter": arguments.filter}
+    return context.answers(calls.allocations({**asked, **pairs(arguments.metadata)}), output.pin)
 
 
 def status(arguments: Arguments, context: Context) -> Answers:
@@ -60,35 +61,36 @@ def status(arguments: Arguments, context: Context) -> Answers:
         call = calls.status_of(arguments.cid[0], local=arguments.local)
     else:
         call = calls.status(local=arguments.local, filter=arguments.filter, cids=",".join(arguments.cid))
-    yield from ((value, output.status(value)) for value in context.api.values(call))
+    return context.answers(call, output.status)
 
 
 def recover(arguments: Arguments, context: Context) -> Answers:
     """The pins that are tried again."""
     local = arguments.local
     call = calls.recover(arguments.cid, local=local) if arguments.cid else calls.recover_all(local=local)
-    yield from ((value, output.status(value)) for value in context.api.values(call))
+    return context.answers(call, output.status)
 
 
 def foreign(arguments: Arguments, context: Context) -> Answers:
     """Pins that are none of the pinset's."""
-    yield from ((value, output.foreign(value)) for value in context.api.values(calls.foreign(arguments.peer)))
+    return context.answers(calls.foreign(arguments.peer), output.foreign)
 
 
 def watch(arguments: Arguments, context: Context) -> Answers:
     """The change feed."""
-    yield from ((value, output.event(value)) for value in context.api.values(calls.watch(arguments.after)))
+    return context.answers(calls.watch(arguments.after), output.event)
 
 
 def gc(arguments: Arguments, context: Context) -> Answers:
     """What each node's collection removed."""
-    yield from ((value, output.gc(value)) for value in context.api.values(calls.gc(local=arguments.local)))
+    return context.answers(calls.gc(local=arguments.local), output.gc)
 
 
 def graph(arguments: Arguments, context: Context) -> Answers:
     """The connectivity graph; written to a file, nothing is shown."""
-    for value in context.api.values(calls.graph()):
-        text = dot(value, everyone=arguments.all_ipfs_peers)
+    call = calls.graph()
+    for value in context.api.values(call):
+        text = call.read(partial(dot, everyone=arguments.all_ipfs_peers), value)
         if not arguments.file:
             yield value, text
             continue
@@ -99,17 +101,21 @@ def graph(arguments: Arguments, context: Context) -> Answers:
 def metrics(arguments: Arguments, context: Context) -> Answers:
     """What was measured, or the names of it."""
     if not arguments.name:
-        yield from ((names, "\n".join(names or ())) for names in context.api.values(calls.metric_names()))
-        return
-    for found in context.api.values(calls.metrics(arguments.name)):
-        yield found, "\n".join(output.metric(metric, time.time()) for metric in found or ())
+        return context.answers(calls.metric_names(), partial(_each, str))
+    now = time.time()
+    return context.answers(calls.metrics(arguments.name), partial(_each, partial(output.metric, now=now)))
 
 
 def alerts(arguments: Arguments, context: Context) -> Answers:
     """What the cluster noticed."""
-    yield from ((found, "\n".join(map(output.alert, found or ()))) for found in context.api.values(calls.alerts()))
+    return context.answers(calls.alerts(), partial(_each, output.alert))
 
 
 def bandwidth(arguments: Arguments, context: Context) -> Answers:
     """Bytes by protocol."""
-    yield from ((found, output.bandwidth(found or {})) for found in context.api.values(calls.bandwidth()))
+    return context.answers(calls.bandwidth(), lambda found: output.bandwidth(found or {}))
+
+
+def _each(line: Callable[[Any], str], values: Iterable[Any] | None) -> str:
+    """A line for each; Go's empty list may be null."""
+    return "\n".join(map(line, values or ()))

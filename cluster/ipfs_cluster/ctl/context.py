@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ipfs_cluster.client.calls import joined
+from ipfs_cluster.client.calls import Call, joined
 from ipfs_cluster.client.over_requests import RequestsTransport
 from ipfs_cluster.ctl.errors import LocalError
 from ipfs_cluster.settings.values import duration
@@ -27,6 +27,11 @@ class Context:
     json: bool = False
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+
+    def answers(self, call: Call[Any], text: Callable[[Any], str | None]) -> Answers:
+        """The values of an answer as they come, with their text forms unless JSON is shown. Raises ClientError."""
+        for value in self.api.values(call):
+            yield value, None if self.json else call.read(text, value)
 
     def note(self, text: str) -> None:
         """Say on a terminal's one line how far it is; an empty text clears the line."""

@@ -60,12 +60,12 @@ def _changed(call: Call[Pin], target: TrackerStatus, arguments: Arguments, conte
         enough = arguments.wait_limit or (pin["replication_factor_min"] if target is TrackerStatus.PINNED else 0)
         status = wait(context, pin["cid"], target, enough, longest)
     if arguments.no_status:
-        yield pin, output.pin(pin)
+        yield pin, call.read(output.pin, pin)
         return
     if status is None:
         context.sleep(PAUSE)
         status = _first(context, calls.status_of(pin["cid"]))
-    yield status, output.status(status)
+    yield status, call.read(output.status, status)
 
 
 def _first(context: Context, call: Call[Any]) -> Any:

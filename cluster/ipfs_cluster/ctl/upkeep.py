@@ -10,19 +10,18 @@ from ipfs_cluster.ctl.context import Answers, Arguments, Context
 def why(arguments: Arguments, context: Context) -> Answers:
     """A pin or a peer explained."""
     if arguments.peer:
-        yield from ((value, output.why_peer(value)) for value in context.api.values(calls.why_peer(arguments.peer)))
-    else:
-        yield from ((value, output.why_pin(value)) for value in context.api.values(calls.why(arguments.cid)))
+        return context.answers(calls.why_peer(arguments.peer), output.why_peer)
+    return context.answers(calls.why(arguments.cid), output.why_pin)
 
 
 def drain(arguments: Arguments, context: Context) -> Answers:
     """Begin it, undo it, or say how far it is."""
     method = "GET" if arguments.status else "DELETE" if arguments.undo else "POST"
-    yield from ((value, output.drain(value)) for value in context.api.values(calls.drain(arguments.peer, method)))
+    return context.answers(calls.drain(arguments.peer, method), output.drain)
 
 
 def rebalance(arguments: Arguments, context: Context) -> Answers:
     """Preview, start, status or cancel."""
     method = {"start": "POST", "cancel": "DELETE"}.get(arguments.step, "GET")
     call = calls.rebalance(method, preview=arguments.step == "preview")
-    yield from ((value, output.rebalance(value)) for value in context.api.values(call))
+    return context.answers(call, output.rebalance)
