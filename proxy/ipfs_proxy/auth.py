@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import secrets
 import sys
 
 from ipfs_cluster.security.stored import hash_password, hash_token
-from ipfs_proxy.console import Failure, say
+from ipfs_proxy.console import Failure, asked, say
 
 TOKEN_BYTES = 32
 
@@ -32,8 +31,8 @@ def run_auth(arguments: argparse.Namespace) -> None:
 
 def _password() -> str:
     if sys.stdin.isatty():
-        password = getpass.getpass("password: ", sys.stderr)
-        if getpass.getpass("again: ", sys.stderr) != password:
+        password = asked("password: ")
+        if asked("again: ") != password:
             raise Failure("the two are not the same")
     else:
         password = sys.stdin.readline().rstrip("\r\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import sys
 from types import TracebackType
 from typing import Self
@@ -12,9 +13,22 @@ class Failure(Exception):
 
 
 def say(line: str) -> None:
-    """One line for the operator; the service manager or terminal reads it at once."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    """One line for the operator; the service manager or terminal reads it at once. Raises Failure, BrokenPipeError."""
+    try:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise Failure(f"standard output: {error.strerror}") from None
+
+
+def asked(prompt: str) -> str:
+    """A secret from the terminal, where it is not shown. Raises Failure."""
+    try:
+        return getpass.getpass(prompt, sys.stderr)
+    except EOFError:
+        raise Failure("nothing was entered") from None
 
 
 def confirm(question: str, *, force: bool) -> None:

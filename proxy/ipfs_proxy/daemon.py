@@ -91,7 +91,8 @@ class _Run:
         self._asked = 0
 
     def _say(self, line: str) -> None:
-        say(self._logs.line(line))
+        with contextlib.suppress(BrokenPipeError, Failure):  # whoever reads the lines may leave: the service goes on
+            say(self._logs.line(line))
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()

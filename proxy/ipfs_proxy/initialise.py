@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import getpass
 import secrets
 import socket
 import sys
@@ -16,7 +15,7 @@ from ipfs_cluster.identity import load_or_create
 from ipfs_cluster.settings import Written, existing, load, write_default, write_source
 from ipfs_cluster.settings.ipfs import NODE_ADDRESS, NODES
 from ipfs_cluster.settings.values import secret as checked_secret
-from ipfs_proxy.console import Failure, confirm, say
+from ipfs_proxy.console import Failure, asked, confirm, say
 
 MOST_EMBEDDED = 20
 """Embedded nodes on one machine: each is a process of its own."""
@@ -113,7 +112,7 @@ def tell_written(folder: Path, written: Written, environ: Mapping[str, str]) -> 
 
 def _asked_secret() -> str:
     question = "Enter cluster secret (32-byte hex string): "
-    given = getpass.getpass(question) if sys.stdin.isatty() else sys.stdin.readline()
+    given = asked(question) if sys.stdin.isatty() else sys.stdin.readline()
     try:
         found = checked_secret(given.strip())
     except ValueError as error:

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as distribution_version
 from pathlib import Path
 
+from ipfs_cluster import stdio
 from ipfs_cluster.datafolder import FolderInUse
 from ipfs_cluster.errors import ClusterError
 from ipfs_cluster.identity import IdentityError
@@ -69,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command's entry point; the exit status: 0, 1 for what could not be done, 2 for wrong usage."""
+    stdio.ensure()
     top = parser()
     arguments = top.parse_args(argv)
     if arguments.command in (None, "help"):
@@ -80,10 +82,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run(folder, arguments)
     except (Failure, SettingsError, IdentityError, FolderInUse, ClusterError, ValueError) as error:
         sys.stderr.write(f"{PROGRAM}: {error}\n")
-        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{PROGRAM}: interrupted\n")
+    except BrokenPipeError:  # whoever read the output has enough; what is still buffered has nowhere to go
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     except OSError as error:
         sys.stderr.write(f"{PROGRAM}: {error.filename or folder}: {error.strerror or error}\n")
-        return 1
+    return 1
 
 
 def _run(folder: Path, arguments: argparse.Namespace) -> int:

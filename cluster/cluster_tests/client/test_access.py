@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import ssl
 import subprocess
@@ -17,6 +18,7 @@ from ipfs_cluster.addresses import AddressError
 from ipfs_cluster.client import Client, Unreachable, Untrusted
 from ipfs_cluster.client.access import PAUSE, Access, Attempts, Endpoint
 from ipfs_cluster.client.errors import TimedOut
+from ipfs_cluster.testing.certificates import make_certificate
 
 NOBODY = "/ip4/127.0.0.1/tcp/1"
 VERSION = b'HTTP/1.1 200 OK\r\nContent-Length: 15\r\nConnection: close\r\n\r\n{"version":"9"}'
@@ -43,7 +45,10 @@ def test_hosts(host: str, tls: bool, url: str, unix: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["", "nonsense", "/ip4/1.2.3.4/udp/1", "http://", "http://user:secret@host", "http://host?x=y", "ftp://host"],
+    [
+        *("", "nonsense", "/ip4/1.2.3.4/udp/1", "http://", "http://user:secret@host", "http://host?x=y", "ftp://host"),
+        *("http://host:port", "http://host:99999", "http://host:0", "http://[::1", "http://a b", "http://a:1\r\nX: y"),
+    ],
 )
 def test_what_is_no_host(connect: Connect, host: str) -> None:
     with pytest.raises(AddressError):
@@ -153,8 +158,12 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 async def test_tls_with_an_authority_without_and_against_plain_http(
-    connect: Connect, certificate: tuple[Path, Path]
+    connect: Connect, certificate: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    others, _ = make_certificate(tmp_path)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):  # what is given wins over them
+        monkeypatch.setenv(name, str(others))
+
     async def version(request: web.Request) -> web.Response:
         return web.json_response({"version": "tls"})
 
@@ -172,6 +181,32 @@ async def test_tls_with_an_authority_without_and_against_plain_http(
     await server.close()
     async with TestServer(web.Application()) as plain:
         await raised(Untrusted, connect(f"/ip4/127.0.0.1/tcp/{plain.port}", tls=True, retries=0).version())
+
+
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [
+        (NOBODY, "Connection refused"),
+        ("/ip4/127.0.0.1/tcp/1/https", "Connection refused"),
+        ("/unix/nowhere/api.sock", "No such file or directory"),
+        ("/unix" + "/x" * 100, "AF_UNIX path too long"),
+    ],
+)
+def test_why_nobody_is_reached_is_said_without_the_libraries_objects(host: str, reason: str) -> None:
+    with Client(host, retries=0) as client, pytest.raises(Unreachable) as caught:
+        client.version()
+    assert str(caught.value) == reason
+
+
+async def test_why_a_certificate_is_not_believed_is_said_without_openssls_codes(certificate: tuple[Path, Path]) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*certificate)
+    server = TestServer(web.Application())
+    await server.start_server(ssl=context)
+    with Client(f"/ip4/127.0.0.1/tcp/{server.port}", tls=True, retries=0) as client, pytest.raises(Untrusted) as caught:
+        await asyncio.to_thread(client.version)
+    await server.close()
+    assert str(caught.value) == "TLS: certificate verify failed: self-signed certificate"
 
 
 def test_a_client_that_was_closed_goes_on() -> None:

@@ -67,6 +67,44 @@ def test_a_certificate_that_is_not_believed(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().err == text
 
 
+def test_authorities_are_those_of_the_flag_else_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("mine", "requests", "openssl"):
+        (tmp_path / name).touch()
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "openssl"))
+    with responses.RequestsMock() as api:
+        api.get("https://127.0.0.1:9094/version", json={"version": "1"})
+        assert main(["--https", "version"]) == 0
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "requests"))
+        assert main(["--https", "version"]) == 0
+        assert main(["--https", "--cacert", str(tmp_path / "mine"), "version"]) == 0
+        asked = [call.request.req_kwargs["verify"] for call in api.calls]  # type: ignore[attr-defined]
+    assert asked == [str(tmp_path / name) for name in ("openssl", "requests", "mine")]
+    capsys.readouterr()
+    assert main(["--host", "https://127.0.0.1:1", "--cacert", "/nowhere", "version"]) == 1
+    text = "error: Could not find a suitable TLS CA certificate bundle, invalid path: /nowhere\n"
+    assert capsys.readouterr().err == text
+
+
+@pytest.mark.parametrize("text", ["-1", "nan", "1e400", "soon"])
+def test_a_time_that_is_none(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["--timeout", text, "version"])
+    assert end.value.code == 1
+    assert f"\nerror: argument --timeout/-t: {text} is no number of seconds\n" in capsys.readouterr().err
+
+
+def test_a_file_of_credentials_that_is_no_text(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "login").write_bytes(b"\xff\xfe")
+    monkeypatch.setenv("CLUSTER_CREDENTIALS_FILE", str(tmp_path / "login"))
+    assert main(["version"]) == 1
+    assert capsys.readouterr().err == f"error reading {tmp_path}/login: it is no text\n"
+
+
 def test_a_socket_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--host", f"/unix{tmp_path}/x.sock", "version"]) == 1
     assert capsys.readouterr().err.startswith(f"error contacting the cluster at /unix{tmp_path}/x.sock: ")

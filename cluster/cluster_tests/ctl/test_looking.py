@@ -15,7 +15,7 @@ from ipfs_cluster.ctl.main import main
 
 URL = "http://127.0.0.1:9094"
 HOST = "/ip4/127.0.0.1/tcp/9094"
-NOBODY = f"error contacting the cluster at {HOST}: is ipfs-cluster-service running?\n"
+NOBODY = f"error contacting the cluster at {HOST}: refused; is ipfs-cluster-service running?\n"
 CID = "QmccvEeJ1S95baJ6brLwNCKc6uq89vpVEoUGcEXc5FHhaX"
 ZERO_TIME = "0001-01-01T00:00:00Z"
 PIN = {

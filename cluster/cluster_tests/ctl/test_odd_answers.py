@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -56,12 +57,10 @@ BODIES = (
 
 
 @pytest.fixture
-def answered(request: pytest.FixtureRequest) -> responses.RequestsMock:
+def answered() -> Iterator[responses.RequestsMock]:
     """Everything is answered with the same."""
-    mock = responses.RequestsMock(assert_all_requests_are_fired=False)
-    mock.start()
-    request.addfinalizer(lambda: mock.stop(allow_assert=False))
-    return mock
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        yield mock
 
 
 def answer(mock: responses.RequestsMock, body: bytes, status: int = 200) -> None:

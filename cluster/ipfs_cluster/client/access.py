@@ -77,15 +77,26 @@ class Access:
 
 def _endpoint(text: str, tls: bool) -> Endpoint:
     if text.startswith(("http://", "https://")):
-        parts = urlsplit(text)
-        if not parts.hostname or parts.query or parts.fragment or parts.username:
-            raise AddressError(f"{text}: must be http(s)://host[:port]")
-        return Endpoint(f"{'https' if tls else parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}")
+        return Endpoint(_url(text, tls))
     address = parse_address(text)
     if address.unix:
         return Endpoint("http://localhost", address.unix)
     name = f"[{address.host}]" if ":" in address.host else address.host
     return Endpoint(f"{'https' if tls or address.tls else 'http'}://{name}:{address.port}")
+
+
+def _url(text: str, tls: bool) -> str:
+    wrong = AddressError(f"{text}: must be http(s)://host[:port]")
+    if not text.isprintable() or " " in text:
+        raise wrong
+    try:
+        parts = urlsplit(text)
+        named = parts.hostname and parts.port != 0
+    except ValueError:
+        raise wrong from None
+    if not named or parts.query or parts.fragment or parts.username:
+        raise wrong
+    return f"{'https' if tls else parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
 class Attempts:

@@ -41,7 +41,7 @@ class Call(Generic[T]):
         return self.read(self.of, value)
 
     def read(self, of: Callable[[Any], R], value: Any) -> R:
-        """What `of` makes of a value of the answer. Raises BadAnswer when the value has another shape than it expects."""
+        """What `of` makes of a value of the answer. Raises BadAnswer when the value has another shape."""
         try:
             return of(value)
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 
 import requests
 import urllib3
-from urllib3.exceptions import InsecureRequestWarning, NewConnectionError
+from urllib3.exceptions import InsecureRequestWarning, NewConnectionError, ProtocolError
 
 from ipfs_cluster.client.access import Access, Attempts, Endpoint
 from ipfs_cluster.client.calls import Call, Lines
@@ -188,5 +189,14 @@ def _inner(error: BaseException) -> object:
 
 
 def _reason(error: BaseException) -> str:
-    lines = str(_inner(error)).splitlines()
-    return lines[0].rpartition("object at ")[2].partition(": ")[2] or lines[0] if lines else "refused"
+    """The innermost, without what the libraries say of their own objects."""
+    inner = _inner(error)
+    if isinstance(inner, NewConnectionError) and isinstance(inner.__cause__, OSError):
+        inner = inner.__cause__.strerror or inner.__cause__
+    elif isinstance(inner, ProtocolError) and isinstance(inner.args[-1], Exception):
+        inner = inner.args[-1]
+    lines = str(inner).splitlines()
+    return _OPENSSL.sub("", lines[0]) if lines else "refused"
+
+
+_OPENSSL = re.compile(r"^\[SSL[^\]]*\] | \(_ssl\.c:[0-9]+\)$")

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from ipfs_cluster import stdio
 from ipfs_cluster.addresses import AddressError
 from ipfs_cluster.client.access import Access
 from ipfs_cluster.client.errors import ApiError, ClientError, SourceError, TimedOut, Unreachable, Untrusted
@@ -26,6 +27,7 @@ from ipfs_cluster.ctl.parser import environment_secret, parser
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command's entry point; the exit status."""
+    stdio.ensure()
     arguments = parser().parse_args(argv)
     try:
         with _told_requests(arguments.debug):
@@ -80,7 +82,7 @@ def _access(arguments: Arguments) -> Access:
         connect_timeout=arguments.timeout or None,
         tls=tls,
         verify=not arguments.no_check_certificate,
-        ca=os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE") or "",
+        ca=arguments.cacert or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE") or "",
         credentials=(user, password) if user else None,
         token=token,
         retries=0,
@@ -115,9 +117,10 @@ def _line(arguments: Arguments, error: Exception) -> str:
         case Untrusted() | TimedOut(sent=False):
             return f"error contacting the cluster at {arguments.host}: {error}"
         case Unreachable():
-            return f"error contacting the cluster at {arguments.host}: is ipfs-cluster-service running?"
+            return f"error contacting the cluster at {arguments.host}: {error}; is ipfs-cluster-service running?"
         case OSError() if not isinstance(error, ClientError):
-            return f"error: {error.filename or 'file'}: {error.strerror or error}"
+            what = error.filename or (error.errno and "standard input or output")
+            return f"error: {what}: {error.strerror}" if what else f"error: {error}"
         case _:
             return f"error reading the answer: {error}"
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import threading
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from ipfs_cluster.ctl import adding, commands, completion, pinning, upkeep
+from ipfs_cluster.ctl.errors import LocalError
 from ipfs_cluster.model import PinType, TrackerStatus
 
 DEFAULT_HOST = "/ip4/127.0.0.1/tcp/9094"
@@ -60,14 +62,26 @@ def _global(top: Parser) -> None:
     top.add_argument("--https", "-s", action="store_true", help="use TLS")
     top.add_argument("--no-check-certificate", action="store_true", help="believe any certificate")
     top.add_argument("--encoding", "--enc", dest="enc", choices=("text", "json"), default="text", help="output format")
+    text = "a PEM file of authorities to believe [REQUESTS_CA_BUNDLE, SSL_CERT_FILE, those of the system]"
+    top.add_argument("--cacert", metavar="FILE", help=text)
     text = "for connecting and each read; 0 for no limit [0]"
-    top.add_argument("--timeout", "-t", type=float, default=0, metavar="SECONDS", help=text)
+    top.add_argument("--timeout", "-t", type=_seconds, default=0, metavar="SECONDS", help=text)
     top.add_argument("--debug", "-d", action="store_true", help="tell the requests on stderr")
     text = "user and password; means TLS. Others see it in the list of processes: CLUSTER_CREDENTIALS, or the path of a"
     text += " file in CLUSTER_CREDENTIALS_FILE, is safer"
     top.add_argument("--basic-auth", metavar="USER[:PASSWORD]", help=text)
     top.add_argument("--force-http", "-f", action="store_true", help="no TLS in spite of --basic-auth")
     top.add_argument("--version", "-v", action="version", version=f"%(prog)s version {commands.own_version()}")
+
+
+def _seconds(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < threading.TIMEOUT_MAX:
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds")
+    return number
 
 
 def _group(parent: argparse.ArgumentParser) -> Group[Parser]:
@@ -207,8 +221,11 @@ def _upkeep(group: Group[Parser]) -> None:
 
 
 def environment_secret(name: str) -> str:
-    """The value of a variable, or what the file holds that is named by the one with _FILE. Raises OSError."""
+    """Of a variable, or what the file holds that is named by the one with _FILE. Raises OSError, LocalError."""
     if path := os.environ.get(f"{name}_FILE"):
-        with open(path, encoding="utf-8") as file:
-            return file.read().strip()
+        try:
+            with open(path, encoding="utf-8") as file:
+                return file.read().strip()
+        except UnicodeDecodeError:
+            raise LocalError(f"reading {path}", "it is no text") from None
     return os.environ.get(name, "")
