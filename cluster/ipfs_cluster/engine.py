@@ -16,6 +16,7 @@ from ipfs_cluster.adopt import adopt
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.clockwatch import ClockWatch
 from ipfs_cluster.counters import IngestCounters, PinsetCounters
+from ipfs_cluster.errors import NotSurveyed
 from ipfs_cluster.feed import Batch, watch
 from ipfs_cluster.gc import Collected, collect
 from ipfs_cluster.hops import loop_message
@@ -152,6 +153,15 @@ class Cluster:
         if self._settings.adopt:
             self.adopted = await adopt(self.home.id, self._store, self._clock.time())
         await self.home.remember(adopted=True)
+
+    async def adopt(self, peer: PeerId) -> int:
+        """Take what the node of a peer held before it joined into the pinset, on that peer alone; how many pins that
+        were. Raises UnknownPeer, NotSurveyed, StoreUnavailable.
+        """
+        local = self.peers_by_id[self.upkeep.find(peer)]
+        if not local.record.surveyed:
+            raise NotSurveyed(local.name)
+        return await adopt(local.id, self._store, self._clock.time())
 
     async def _clock_jumped(self, seconds: float) -> None:
         """After a jump back, retries keep their distance. After one ahead they come sooner, as many as there is room

@@ -38,6 +38,13 @@ class UnknownPeer(ClusterError):
     """There is no peer with this ID or name."""
 
 
+class NotSurveyed(ClusterError):
+    """A peer's node has not been compared with the pinset yet, so nobody knows what it held before it joined."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"what the node of {name} holds is not known yet: it has not been there since it was added")
+
+
 class PinModeError(ClusterError):
     """The entry exists with another mode than the operation needs (direct over recursive, rm of the wrong mode)."""
 

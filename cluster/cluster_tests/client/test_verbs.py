@@ -221,6 +221,12 @@ async def test_health(world: World, client: Any) -> None:
     assert {alert.metric.peer for alert in await client.alerts()} == {"peer1"}
 
 
+async def test_adopt(world: World, client: Any) -> None:
+    found = await client.adopt("name1")
+    assert (found.peer, found.peername, found.adopted) == ("peer1", "name1", 0)
+    assert (await raised(NotFound, client.adopt("nobody"))).code == 404
+
+
 async def test_why_drain_and_rebalance(world: World, client: Any) -> None:
     await client.pin(ONE, name="it", wait="all")
     why = await client.why(ONE)

@@ -294,3 +294,13 @@ def test_health_metrics(api: responses.RequestsMock, capsys: pytest.CaptureFixtu
 )
 def test_a_measurement_on_one_line(changes: dict[str, Any], after: float, shown: str) -> None:
     assert output.metric({**MEASURED, **changes}, 1_700_000_000 + after) == shown
+
+
+@pytest.mark.parametrize("words", [[], ["north"]])
+def test_adopt(words: list[str], api: responses.RequestsMock, capsys: pytest.CaptureFixture[str]) -> None:
+    if not words:
+        api.get(f"{URL}/id", json={"id": "A", "peername": "north", "ipfs": {}})
+    where = words[0] if words else "A"
+    api.post(f"{URL}/peers/{where}/adopt", json={"peer": "A", "peername": "north", "adopted": 1200})
+    assert main(["adopt", *words]) == 0
+    assert capsys.readouterr().out == "adopted 1,200 pins of north, on that peer alone\n"

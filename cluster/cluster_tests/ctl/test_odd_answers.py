@@ -39,6 +39,8 @@ COMMANDS = (
     f"why {CID}",
     "why -p north",
     "drain north",
+    "adopt",
+    "adopt north",
     "rebalance status",
 )
 BODIES = (

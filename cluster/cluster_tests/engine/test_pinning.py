@@ -14,12 +14,14 @@ from ipfs_cluster.errors import (
     InvalidArgument,
     NotEnoughPeers,
     NotPinned,
+    NotSurveyed,
     PinFailed,
     PinModeError,
     Stopping,
     StoreUnavailable,
+    UnknownPeer,
 )
-from ipfs_cluster.model import NodePin, PeerId, PinMode, PinOptions, TrackerStatus
+from ipfs_cluster.model import NodePin, PeerId, Pin, PinMode, PinOptions, TrackerStatus
 from ipfs_cluster.ports import PutPin, RemovePin, Write
 from ipfs_cluster.removal import RemovalWatch
 
@@ -430,6 +432,43 @@ async def test_the_home_nodes_own_pins_are_adopted_with_their_names_once(world: 
     cluster = await world.restart()
     assert await cluster.views.get(cid(8)) is None, "later ones are orphans, listed and left alone"
     assert cid(8) in world.nodes[0].pins_held
+
+
+async def test_another_nodes_own_pins_are_adopted_on_request_while_it_works(world: World) -> None:
+    for number in (7, 8, 9):
+        world.nodes[1].pins_held[cid(number)] = NodePin(cid(number), RECURSIVE, f"mine{number}")
+    cluster = await world.start()
+    await (await cluster.pin([(cid(8), PinOptions(name="ours"))])).wait()
+    store = world.kept()
+    get_many = store.get_many
+    meanwhile = [cid(9)]
+
+    async def read(cids: Sequence[Cid]) -> dict[Cid, Pin]:
+        found = await get_many(cids)
+        if meanwhile:  # between the reading and the commit somebody else pins it
+            await cluster.pin([(meanwhile.pop(), PinOptions(name="theirs"))], wait=Wait.ACCEPTED)
+        return found
+
+    store.get_many = read  # type: ignore[method-assign]
+    assert await cluster.adopt(PeerId("peer1")) == 1
+    assert await cluster.adopt(PeerId("peer1")) == 0
+    pins = [await cluster.views.get(cid(number)) for number in (7, 8, 9)]
+    assert [pin and pin.name for pin in pins] == ["mine7", "ours", "theirs"]
+    assert pins[0] is not None
+    assert pins[0].allocations == ("peer1",)
+    await world.quiet()
+    await cluster.unpin([(cid(7), True), (cid(8), True)])
+    await world.quiet()
+    assert world.holders(cid(7)) == world.holders(cid(8)) == [], "they are the cluster's now"
+
+
+async def test_what_a_node_holds_that_was_never_there_is_not_known(world: World) -> None:
+    world.nodes[1].away = "gone"
+    cluster = await world.start()
+    with pytest.raises(NotSurveyed, match="what the node of name1 holds is not known yet"):
+        await cluster.adopt(PeerId("peer1"))
+    with pytest.raises(UnknownPeer):
+        await cluster.adopt(PeerId("nobody"))
 
 
 async def test_without_adoption_the_home_nodes_pins_are_listed_and_removed_on_request(world: World) -> None:

@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from cluster_tests.engine.conftest import World, cid, world
 from ipfs_cluster import Wait
 from ipfs_cluster import cid as cids
-from ipfs_cluster.model import PinOptions
+from ipfs_cluster.model import NodePin, PinMode, PinOptions
 from ipfs_cluster.rest.app import app
 
 __all__ = ["world"]
@@ -52,9 +52,23 @@ async def test_a_peer_is_drained_and_taken_back(world: World, client: Client) ->
     assert (await (await client.delete("/peers/peer2/drain")).json())["draining"] is False
 
 
+async def test_a_nodes_own_pins_are_adopted(world: World) -> None:
+    world.nodes[1].pins_held[cid(7)] = NodePin(cid(7), PinMode.RECURSIVE, "mine")
+    world.nodes[2].away = "gone"
+    async with TestClient(TestServer(app(await world.start(1, 2), "0"))) as client:
+        for adopted in (1, 0):
+            answer = await (await client.post("/peers/name1/adopt")).json()
+            assert answer == {"peer": "peer1", "peername": "name1", "adopted": adopted}
+        value = await (await client.get(f"/allocations/{cids.text(cid(7))}")).json()
+        assert (value["name"], value["allocations"], value["replication_factor_max"]) == ("mine", ["peer1"], 1)
+        refused = await client.post("/peers/name2/adopt")
+        assert (refused.status, "name2 holds is not known yet" in await refused.text()) == (500, True)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status", "message"),
     [
+        ("POST", "/peers/nobody/adopt", 404, "there is no peer nobody"),
         ("POST", "/peers/nobody/drain", 404, "there is no peer nobody"),
         ("GET", "/peers/nobody/why", 404, "there is no peer nobody"),
         ("GET", "/pins/nonsense/why", 400, "error decoding Cid"),

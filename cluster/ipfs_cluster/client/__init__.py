@@ -38,7 +38,7 @@ from ipfs_cluster.client.models import (
     Status,
 )
 from ipfs_cluster.client.multipart import Content
-from ipfs_cluster.client.upkeep import CopyWhy, Drain, Event, Move, PeerWhy, PinWhy, Rebalance
+from ipfs_cluster.client.upkeep import Adopted, CopyWhy, Drain, Event, Move, PeerWhy, PinWhy, Rebalance
 from ipfs_cluster.model import Bandwidth, PinMode, PinType, TrackerStatus
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Added",
     "AddressError",
+    "Adopted",
     "Alert",
     "ApiError",
     "AsyncClient",

@@ -221,6 +221,10 @@ class AsyncClient(AiohttpTransport):
         """Take a peer into service again."""
         return await self.one(calls.drain(peer, "DELETE"))
 
+    async def adopt(self, peer: str) -> upkeep.Adopted:
+        """Take the pins that a peer's node held before it joined into the pinset, on that peer alone."""
+        return await self.one(calls.adopt(peer))
+
     async def rebalance(self) -> upkeep.Rebalance:
         """Begin to move copies so that nodes are filled evenly."""
         return await self.one(calls.rebalance("POST"))

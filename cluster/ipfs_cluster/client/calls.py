@@ -257,6 +257,11 @@ def drain(peer: str, method: str = "GET") -> Call[upkeep.Drain]:
     return Call(method, f"/peers/{_part(peer)}/drain", upkeep.Drain.of, repeatable=True)
 
 
+def adopt(peer: str) -> Call[upkeep.Adopted]:
+    """What a peer's node held before it joined, taken into the pinset. peer: ID or name."""
+    return Call("POST", f"/peers/{_part(peer)}/adopt", upkeep.Adopted.of)
+
+
 def rebalance(method: str = "GET", *, preview: bool = False) -> Call[upkeep.Rebalance]:
     """How far it is; POST begins it, DELETE cancels it."""
     query = {"preview": true(preview)}

@@ -221,6 +221,10 @@ class Client(RequestsTransport):
         """Take a peer into service again."""
         return self.one(calls.drain(peer, "DELETE"))
 
+    def adopt(self, peer: str) -> upkeep.Adopted:
+        """Take the pins that a peer's node held before it joined into the pinset, on that peer alone."""
+        return self.one(calls.adopt(peer))
+
     def rebalance(self) -> upkeep.Rebalance:
         """Begin to move copies so that nodes are filled evenly."""
         return self.one(calls.rebalance("POST"))

@@ -101,6 +101,20 @@ class Drain:
 
 
 @dataclass(frozen=True, slots=True)
+class Adopted:
+    """How many pins that a peer's node held before it joined are pins of the cluster now."""
+
+    peer: str
+    peername: str
+    adopted: int
+
+    @classmethod
+    def of(cls, value: Any) -> Self:
+        """Of the object."""
+        return cls(**{key: value[key] for key in cls.__slots__})
+
+
+@dataclass(frozen=True, slots=True)
 class Move:
     """Copies that go from one peer to another. moved: pins so far."""
 

@@ -99,6 +99,11 @@ def drain(value: dict[str, Any]) -> str:
     return f"{name} is being drained: {value['remaining']:,} pins are still allocated to it{stuck}."
 
 
+def adopted(value: dict[str, Any]) -> str:
+    """What became of a node's own pins."""
+    return f"adopted {value['adopted']:,} pins of {value['peername']}, on that peer alone"
+
+
 def rebalance(value: dict[str, Any]) -> str:
     """A plan, or how far it is."""
     moves = value["moves"]

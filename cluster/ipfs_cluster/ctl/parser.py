@@ -215,6 +215,9 @@ def _upkeep(group: Group[Parser]) -> None:
     what = drain.add_mutually_exclusive_group()
     what.add_argument("--status", action="store_true", help="only say how far it is")
     what.add_argument("--undo", action="store_true", help="take the peer into service again")
+    text = "take the pins that a node held before it joined into the pinset, on its peer alone"
+    adopt = _command(group, "adopt", text, upkeep.adopt)
+    adopt.add_argument("peer", nargs="?", metavar="PEER", help="ID or name [this service's first peer]")
     rebalance = _group(group.add_parser("rebalance", help="move copies so that nodes are filled evenly"))
     for name, text in REBALANCE.items():
         _command(rebalance, name, text, upkeep.rebalance).set_defaults(step=name)

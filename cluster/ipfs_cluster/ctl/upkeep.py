@@ -1,4 +1,4 @@
-"""Commands of our own beside ipfs-cluster's: why, drain, rebalance."""
+"""Commands of our own beside ipfs-cluster's: why, drain, adopt, rebalance."""
 
 from __future__ import annotations
 
@@ -18,6 +18,12 @@ def drain(arguments: Arguments, context: Context) -> Answers:
     """Begin it, undo it, or say how far it is."""
     method = "GET" if arguments.status else "DELETE" if arguments.undo else "POST"
     return context.answers(calls.drain(arguments.peer, method), output.drain)
+
+
+def adopt(arguments: Arguments, context: Context) -> Answers:
+    """How many pins of a node became the cluster's."""
+    peer = arguments.peer or context.api.one(calls.identity()).id
+    return context.answers(calls.adopt(peer), output.adopted)
 
 
 def rebalance(arguments: Arguments, context: Context) -> Answers:

@@ -47,6 +47,7 @@ POST /peers
 DELETE /peers/{peer}
 POST /peers/{peer}/drain
 DELETE /peers/{peer}/drain
+POST /peers/{peer}/adopt
 POST /rebalance
 DELETE /rebalance
 """

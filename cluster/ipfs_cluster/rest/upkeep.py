@@ -1,4 +1,4 @@
-"""Routes that ipfs-cluster does not have: why, drain, rebalance; and its alerts and measurements."""
+"""Routes that ipfs-cluster does not have: why, drain, adopt, rebalance; and its alerts and measurements."""
 
 from __future__ import annotations
 
@@ -89,6 +89,16 @@ async def _drain(request: web.Request) -> web.StreamResponse:
     )
 
 
+# --- adopt ---
+
+
+async def _adopt(request: web.Request) -> web.StreamResponse:
+    cluster = request.app[CLUSTER]
+    peer = cluster.upkeep.find(request.match_info["peer"])
+    adopted = await cluster.adopt(peer)
+    return answer({"peer": peer, "peername": cluster.peers_by_id[peer].name, "adopted": adopted})
+
+
 # --- rebalance ---
 
 
@@ -153,6 +163,7 @@ ROUTES = (
     web.get("/peers/{peer}/drain", _drain),
     web.post("/peers/{peer}/drain", _drain),
     web.delete("/peers/{peer}/drain", _drain),
+    web.post("/peers/{peer}/adopt", _adopt),
     web.get("/rebalance", _rebalance),
     web.post("/rebalance", _rebalance),
     web.delete("/rebalance", _rebalance),
