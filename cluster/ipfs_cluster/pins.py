@@ -287,14 +287,17 @@ class Pins:
         return RemovePin(pin.cid, pin.revision, everyone, Priority.REMOVAL)
 
     async def _remove_foreign(self, cid: Cid, *, recursive: bool) -> None:
-        """A pin of the home node that was never adopted is the user's: forwarded, as if the node had been asked."""
+        """A pin of the home node that was never adopted is the user's, who now gives it up. The tracker removes it, as
+        everything else: an add or a pin request may want the CID in the same moment.
+        """
         foreign = await self._store.is_foreign(self._home.id, cid)
         if foreign is None:
             raise NotPinned
         if foreign.mode is PinMode.RECURSIVE and not recursive:
             raise PinModeError("is pinned recursively")
-        await self._home.node.unpin(cid, foreign.mode)
-        await self._store.commit([ForgetForeign(self._home.id, (cid,))])
+        self._home.tracker.strangers.touched(cid)
+        await self._store.commit([ForgetForeign(self._home.id, (cid,), release=True, priority=Priority.REMOVAL)])
+        self.wake()
 
     # --- recover ---
 

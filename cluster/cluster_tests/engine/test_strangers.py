@@ -13,7 +13,7 @@ from ipfs_cluster import Wait
 from ipfs_cluster import cid as cids
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.errors import NodeUnreachable, StoreUnavailable
-from ipfs_cluster.model import ClaimKind, NodePin, Pin, PinMode, PinOptions, Work
+from ipfs_cluster.model import ClaimKind, NodePin, Pin, PinMode, PinOptions, TrackerStatus, Work
 from ipfs_cluster.ports import FinishWork, ForeignPin, PinQuery, PutClaim, PutPin, RecordForeign, RemovePin, Write
 from ipfs_cluster.strangers import REMOVALS, UNTOUCHED, Strangers
 from ipfs_cluster.testing.fake_node import FakeNode
@@ -391,3 +391,32 @@ def test_an_upload_knows_what_is_removed_while_it_lasts() -> None:
         for number in range(5, 5 + REMOVALS):
             strangers.removes(cid(number))
         assert second.may_have_removed(cid(1)), "there were too many to remember"
+
+
+async def test_what_is_wanted_while_the_operator_s_own_pin_is_given_up_is_pinned_afterwards(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.nodes[0].pins_held[cid(1)] = NodePin(cid(1), RECURSIVE)
+    cluster = await world.start(adopt=False)
+    await until(lambda: all(peer.surveyed.is_set() for peer in world.peers), "surveyed")
+    await world.network.publish(cid(1))
+    begun, go = asyncio.Event(), asyncio.Event()
+    unpin = FakeNode.unpin
+
+    async def slow(node: FakeNode, wanted: Cid, mode: PinMode) -> None:
+        begun.set()
+        await go.wait()
+        await unpin(node, wanted, mode)
+
+    monkeypatch.setattr(FakeNode, "unpin", slow)
+    async with asyncio.TaskGroup() as group:
+        removing = group.create_task(cluster.unpin([(cid(1), True)]))
+        await begun.wait()
+        pinning = group.create_task((await cluster.pin([(cid(1), NONE)])).wait())
+        for _ in range(200):
+            await asyncio.sleep(0)
+        assert not pinning.done(), "the removal is still on its way"
+        go.set()
+    assert removing.result().removed == 1
+    assert world.holders(cid(1)) == [0, 1, 2]
+    assert await world.status(cid(1)) == [TrackerStatus.PINNED] * 3

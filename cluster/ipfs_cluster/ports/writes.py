@@ -192,10 +192,16 @@ class RecordForeign:
 
 @dataclass(frozen=True, slots=True)
 class ForgetForeign:
-    """These are no longer foreign: adopted, or gone from the node."""
+    """These are no longer foreign: adopted, or gone from the node.
+
+    release: whose they are wants them removed. Where nothing of ours needs (peer, cid), an UNPIN_QUEUED row (mode
+    recursive, `priority`) is made.
+    """
 
     peer: PeerId
     cids: tuple[Cid, ...]
+    release: bool = False
+    priority: int = 0
 
 
 Write = (

@@ -139,6 +139,8 @@ class State:
                 for cid in cids:
                     if self.foreign.pop((peer, cid), None) is not None:
                         self.touched.append((peer, cid))
+                        if write.release and not self.needed(peer, cid):
+                            self._release(peer, cid, PinMode.RECURSIVE, now, write.priority)
 
     # --- entries ---
 

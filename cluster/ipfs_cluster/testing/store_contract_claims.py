@@ -228,6 +228,22 @@ class ForeignContract:
             ForeignPin(ALICE, node_pin(3, DIRECT), True),
         }
 
+    async def test_a_foreign_pin_that_is_given_up_is_removed_unless_something_needs_it(self, store: Store) -> None:
+        foreign = tuple(node_pin(number) for number in (1, 2, 3, 4))
+        await store.commit([RecordForeign(ALICE, foreign), RecordForeign(BOB, (node_pin(1),))])
+        await put(store, pin(2, ALICE))
+        await store.commit([PutClaim(ALICE, cid(3), "add:1", ClaimKind.INGEST)])
+        given_up = (cid(1), cid(2), cid(3), cid(9))
+        revision = await store.commit([ForgetForeign(ALICE, given_up, release=True, priority=7)])
+        (row,) = await flat(store.works(ALICE))
+        assert (row.cid, row.status, row.mode) == (cid(1), UNPIN_QUEUED, RECURSIVE)
+        assert (row.priority, row.generation) == (7, revision)
+        assert await store.begin_unpin(ALICE, cid(1), revision)
+        assert [found.pin.cid for found in await flat(store.foreign(ALICE))] == [cid(4)]
+        assert [found.pin.cid for found in await flat(store.foreign(BOB))] == [cid(1)]
+        await store.commit([RecordForeign(BOB, (node_pin(5),)), ForgetForeign(BOB, (cid(5),))])
+        assert await flat(store.works(BOB)) == []
+
     async def test_foreign_pins_may_be_forgotten_while_they_are_read(self, store: Store) -> None:
         await store.commit([RecordForeign(ALICE, tuple(node_pin(n) for n in range(2100)))])
         seen = []

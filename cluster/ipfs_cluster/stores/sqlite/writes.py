@@ -341,8 +341,12 @@ class Writes:
             self.rows.touch(write.peer, text)
 
     def _forget_foreign(self, write: ForgetForeign, now: float) -> None:
-        del now
-        number = self.rows.number(write.peer)
-        for text in map(cid_text, write.cids):
-            if self._run("DELETE FROM foreign_pins WHERE peer = ? AND text = ?", (number, text)).rowcount:
-                self.rows.touch(write.peer, text)
+        rows = self.rows
+        number = rows.number(write.peer)
+        for cid in write.cids:
+            text = cid_text(cid)
+            if not self._run("DELETE FROM foreign_pins WHERE peer = ? AND text = ?", (number, text)).rowcount:
+                continue
+            rows.touch(write.peer, text)
+            if write.release and rows.removable(write.peer, text):
+                rows.release(rows.id_of(text), text, (write.peer,), _RECURSIVE, now, write.priority)
