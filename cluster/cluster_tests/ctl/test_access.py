@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -120,3 +122,36 @@ def test_commands(capsys: pytest.CaptureFixture[str]) -> None:
 def test_completion(capsys: pytest.CaptureFixture[str], shell: str, word: str) -> None:
     assert main(["completion", shell]) == 0
     assert word in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        (["pi"], ["pin"]),
+        (["pin", ""], ["add", "ls", "rm", "update"]),
+        (["pin", "add", "--rep"], ["--replication", "--replication-max", "--replication-min"]),
+        (["--enc", "json", "pin", "up"], ["update"]),
+        (["--enc", ""], ["json", "text"]),
+        (["pin", "add", "--mode", "d"], ["direct"]),
+        (["completion", ""], ["bash", "fish", "zsh"]),
+        (["add", ""], ["a file", "another"]),
+        (["add", "--hidden", "a"], ["a file", "another"]),
+        (["add", "a f"], ["a file"]),
+    ],
+)
+def test_completions_of_bash(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], line: list[str], offered: list[str]
+) -> None:
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("no bash")
+    for name in ("a file", "another"):
+        (tmp_path / name).touch()
+    assert main(["completion", "bash"]) == 0
+    script = capsys.readouterr().out + (
+        'COMP_WORDS=(ipfs-cluster-ctl "$@"); COMP_CWORD=$#; _ipfs_cluster_ctl; printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(
+        [bash, "--norc", "-c", script, "bash", *line], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert (sorted(done.stdout.splitlines()), done.stderr) == (offered, "")

@@ -9,7 +9,7 @@ from ipfs_cluster.ctl.context import Answers, Arguments, Context
 
 BASH = """\
 _ipfs_cluster_ctl() {{
-    local word=${{COMP_WORDS[COMP_CWORD]}} path="" part
+    local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}} path="" part words=""
     for part in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
         case "$path $part" in
 {steps}
@@ -18,7 +18,21 @@ _ipfs_cluster_ctl() {{
     case "$path" in
 {words}
     esac
-    [ -n "$COMPREPLY" ] || COMPREPLY=($(compgen -f -- "$word"))
+    case "$word" in
+        -*) ;;
+        *)
+            case "$path" in
+{members}
+                *) words="" ;;
+            esac ;;
+    esac
+    case "$path $before" in
+{values}
+    esac
+    COMPREPLY=($(compgen -W "$words" -- "$word"))
+    [ -n "$words" ] && return
+    local IFS=$'\n'  # names of files may have spaces in them
+    COMPREPLY=($(compgen -f -- "$word"))
 }}
 complete -o filenames -F _ipfs_cluster_ctl ipfs-cluster-ctl
 """
@@ -58,8 +72,20 @@ def _flags(parser: argparse.ArgumentParser) -> list[tuple[list[str], str]]:
     return [(list(action.option_strings), action.help or "") for action in parser._actions if action.option_strings]
 
 
-def _words(parser: argparse.ArgumentParser) -> str:
-    return " ".join([*_members(parser), *(name for names, _ in _flags(parser) for name in names)])
+def _choices(parser: argparse.ArgumentParser) -> list[str]:
+    """What may stand at a place of its own: members of a group, and what a positional argument is one of."""
+    chosen = [action.choices for action in parser._actions if action.choices and not action.option_strings]
+    return [str(choice) for choices in chosen for choice in choices]
+
+
+def _values(parser: argparse.ArgumentParser) -> list[tuple[str, list[str]]]:
+    """Flags whose value is one of a few, and those."""
+    return [
+        (name, [str(choice) for choice in action.choices if choice])
+        for action in parser._actions
+        if action.choices
+        for name in action.option_strings
+    ]
 
 
 def _bash(top: argparse.ArgumentParser) -> str:
@@ -67,11 +93,14 @@ def _bash(top: argparse.ArgumentParser) -> str:
     steps = "\n".join(
         f'            "{_joined(path[:-1])} {path[-1]}") path="{_joined(path)}" ;;' for path, _ in paths if path
     )
-    words = "\n".join(
-        f'        "{_joined(path)}") COMPREPLY=($(compgen -W "{_words(parser)}" -- "$word")) ;;'
-        for path, parser in paths
-    )
-    return BASH.format(steps=steps, words=words)
+    words = [(f'"{_joined(path)}"', [name for names, _ in _flags(parser) for name in names]) for path, parser in paths]
+    members = [(f'"{_joined(path)}"', found) for path, parser in paths if (found := _choices(parser))]
+    values = [(f'"{_joined(path)} {name}"', found) for path, parser in paths for name, found in _values(parser)]
+    return BASH.format(steps=steps, words=_cases(words, 8), members=_cases(members, 16), values=_cases(values, 8))
+
+
+def _cases(cases: list[tuple[str, list[str]]], indent: int) -> str:
+    return "\n".join(f'{" " * indent}{pattern}) words="{" ".join(words)}" ;;' for pattern, words in cases)
 
 
 def _joined(path: tuple[str, ...]) -> str:
