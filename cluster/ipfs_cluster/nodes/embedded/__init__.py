@@ -2,5 +2,6 @@
 
 from ipfs_cluster.nodes.embedded.blocks import RepoInUse
 from ipfs_cluster.nodes.embedded.node import EmbeddedNode
+from ipfs_cluster.nodes.embedded.sources import Sources
 
-__all__ = ["EmbeddedNode", "RepoInUse"]
+__all__ = ["EmbeddedNode", "RepoInUse", "Sources"]
