@@ -175,7 +175,9 @@ async def test_a_source_that_fails_is_told_as_what_it_is(connect: Connect, tmp_p
         client = connect(told.url)
         assert str(await raised(LookupError, client.add(Content("x", broken())))) == "it is gone"
         os.mkfifo(tmp_path / "pipe")
-        assert "neither a file" in str(await raised(SourceError, client.add(tmp_path / "pipe")))
+        assert f"reading {tmp_path / 'pipe'}: neither a file" in str(
+            await raised(SourceError, client.add(tmp_path / "pipe"))
+        )
 
 
 async def test_what_cannot_be_added_is_found_before_anything_is_sent(connect: Connect) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import shutil
+import socket
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,24 @@ def test_credentials_mean_tls(
         assert main([*flags, "--force-http", "version"]) == 0
         assert [call.request.headers["Authorization"] for call in api.calls] == [LOGIN, LOGIN]
         assert [str(call.request.url)[:5] for call in api.calls] == ["https", "http:"]
+
+
+@pytest.mark.parametrize("host", ["/unix/nowhere.sock", "/ip4/127.0.0.1/tcp/1/https", "https://127.0.0.1:1"])
+def test_that_tls_is_used_is_said_where_it_was_not_asked_for(capsys: pytest.CaptureFixture[str], host: str) -> None:
+    assert main(["--host", host, "--basic-auth", "me:secret", "version"]) == 1
+    assert capsys.readouterr().err.startswith(f"error contacting the cluster at {host}: ")
+
+
+def test_a_door_that_says_nothing_may_want_tls(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        door = threading.Thread(target=lambda: server.accept()[0].close())
+        door.start()
+        host = f"/ip4/127.0.0.1/tcp/{server.getsockname()[1]}"
+        assert main(["--host", host, "version"]) == 1
+        door.join()
+    told = capsys.readouterr().err
+    assert told.startswith(f"error contacting the cluster at {host}: ")
+    assert told.endswith("; does it speak TLS (--https)?\n")
 
 
 @pytest.mark.parametrize("way", ["environment", "file"])

@@ -15,7 +15,7 @@ from ipfs_cluster.ctl.main import main
 
 URL = "http://127.0.0.1:9094"
 HOST = "/ip4/127.0.0.1/tcp/9094"
-NOBODY = f"error contacting the cluster at {HOST}: refused; is ipfs-cluster-service running?\n"
+LOST = f"error contacting the cluster at {HOST}: refused; does it speak TLS (--https)?\n"
 CID = "QmccvEeJ1S95baJ6brLwNCKc6uq89vpVEoUGcEXc5FHhaX"
 ZERO_TIME = "0001-01-01T00:00:00Z"
 PIN = {
@@ -232,7 +232,7 @@ def test_the_first_host_that_answers_is_asked(api: responses.RequestsMock, capsy
 @pytest.mark.parametrize(
     ("body", "error"),
     [
-        (requests.ConnectionError("refused"), NOBODY),
+        (requests.ConnectionError("refused"), LOST),
         (requests.ReadTimeout("too slow"), "error reading the answer: no answer in time\n"),
         ("no json\n", "error reading the answer: Expecting value: line 1 column 1 (char 0)\n"),
     ],

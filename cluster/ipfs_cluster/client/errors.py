@@ -68,10 +68,10 @@ class TimedOut(ClientError, TimeoutError):
 
 
 class SourceError(ClientError):
-    """Something cannot be added. doing: what was tried, "" or as in "error <doing>: <text>"."""
+    """Something cannot be added. doing: what was tried, such as "reading photos", which the text begins with, or ""."""
 
     def __init__(self, doing: str, message: str) -> None:
-        super().__init__(message)
+        super().__init__(f"{doing}: {message}" if doing else message)
         self.doing = doing
 
 

@@ -199,4 +199,4 @@ def _reason(error: BaseException) -> str:
     return _OPENSSL.sub("", lines[0]) if lines else "refused"
 
 
-_OPENSSL = re.compile(r"^\[SSL[^\]]*\] | \(_ssl\.c:[0-9]+\)$")
+_OPENSSL = re.compile(r"^\[(?:SSL|X509)[^\]]*\] | \(_ssl\.c:[0-9]+\)$")

@@ -71,13 +71,15 @@ def _access(arguments: Arguments) -> Access:
     user, _, password = given.partition(":")
     token = "" if user else environment_secret("CLUSTER_TOKEN")
     tls = arguments.https
+    hosts = tuple(host.strip() for host in arguments.host.split(",") if host.strip())
     if (user or token) and not tls and not arguments.force_http:
-        sys.stderr.write("TLS is used because there are credentials; --force-http sends them without\n")
+        if any(endpoint.url.startswith("http:") and not endpoint.unix for endpoint in Access(hosts).endpoints):
+            sys.stderr.write("TLS is used because there are credentials; --force-http sends them without\n")
         tls = True
     if arguments.secret:
         sys.stderr.write("--secret is of no use here: the API is not reached over libp2p\n")
     return Access(
-        tuple(host.strip() for host in arguments.host.split(",") if host.strip()),
+        hosts,
         timeout=arguments.timeout or None,
         connect_timeout=arguments.timeout or None,
         tls=tls,
@@ -113,9 +115,11 @@ def _line(arguments: Arguments, error: Exception) -> str:
         case AddressError():
             return f"error reading --host: {error}"
         case SourceError():
-            return str(LocalError(error.doing, str(error)))
+            return f"error {error}" if error.doing else f"error: {error}"
         case Untrusted() | TimedOut(sent=False):
             return f"error contacting the cluster at {arguments.host}: {error}"
+        case Unreachable(sent=True) if not arguments.https:
+            return f"error contacting the cluster at {arguments.host}: {error}; does it speak TLS (--https)?"
         case Unreachable():
             return f"error contacting the cluster at {arguments.host}: {error}; is ipfs-cluster-service running?"
         case OSError() if not isinstance(error, ClientError):
