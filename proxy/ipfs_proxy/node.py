@@ -19,9 +19,10 @@ from ipfs_cluster.addresses import Address, parse_address, parse_gateway
 from ipfs_cluster.errors import ClusterError
 from ipfs_cluster.identity import IdentityError, load_or_create
 from ipfs_cluster.logs import Logs, parse_levels
+from ipfs_cluster.nodes.embedded import EmbeddedNode, RepoInUse
 from ipfs_cluster.sizes import STORAGE_MAX, parse_size, size_text
 from ipfs_proxy.console import Failure, say
-from ipfs_proxy.embedded import EmbeddedServer, ExposedListener
+from ipfs_proxy.embedded import EmbeddedServer, ExposedListener, NoSources
 from ipfs_proxy.front.server import Listen
 from ipfs_proxy.loop import runner
 from ipfs_proxy.supervise.plan import GRACE
@@ -91,7 +92,10 @@ async def _run(arguments: argparse.Namespace) -> int:
         threading.Thread(target=_watch, args=(loop, stop), daemon=True, name="standard input").start()
     identity = load_or_create(arguments.repo / "identity.json")
     where = arguments.listen
-    server = EmbeddedServer(identity, [Listen(where.host, where.port, where.unix)])
+    sources = NoSources()
+    node = EmbeddedNode(arguments.repo, sources, arguments.storage_max)
+    server = EmbeddedServer(identity, node, [Listen(where.host, where.port, where.unix)], sources=sources)
+    await _opened(node)
     try:
         try:
             await server.start()
@@ -105,7 +109,15 @@ async def _run(arguments: argparse.Namespace) -> int:
         await stop.wait()
     finally:
         await server.close(GRACE)
+        await node.close()
     return 0
+
+
+async def _opened(node: EmbeddedNode) -> None:
+    try:
+        await node.open()
+    except RepoInUse as error:
+        raise Failure(str(error)) from None
 
 
 def _watch(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

@@ -73,7 +73,7 @@ class About:
 
     async def version(self, call: Call) -> None:
         """Kubo's version, with another commit."""
-        system = f"{_architecture()}/{sys.platform}"
+        system = f"{architecture()}/{sys.platform}"
         fields = {
             "Version": KUBO,
             "Commit": COMMIT,
@@ -114,7 +114,8 @@ class About:
         await call.single(Shown(tree, "Command", "".join(f"{line}\n" for line in lines)))
 
 
-def _architecture() -> str:
+def architecture() -> str:
+    """Go's name for this machine."""
     machine = platform.machine().lower()
     return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
 

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
 
 from ipfs_cluster.addresses import Address
 from ipfs_cluster.identity import Identity
 from ipfs_cluster.security.checks import Gatekeeper
 from ipfs_proxy.embedded.about import AGENT, KUBO, about_entries
+from ipfs_proxy.embedded.add import add_entries
+from ipfs_proxy.embedded.block import block_entries
+from ipfs_proxy.embedded.car import car_entries
+from ipfs_proxy.embedded.dag import dag_entries
+from ipfs_proxy.embedded.files import files_entries
+from ipfs_proxy.embedded.mfs import Mfs
+from ipfs_proxy.embedded.network import network_entries
+from ipfs_proxy.embedded.node import Node, NoSources, Sources
+from ipfs_proxy.embedded.pins import pin_entries
+from ipfs_proxy.embedded.reading import reading_entries
+from ipfs_proxy.embedded.refs import refs_entries
+from ipfs_proxy.embedded.repo import repo_entries
 from ipfs_proxy.embedded.table import Entry, commands
 from ipfs_proxy.front.alone import Alone
 from ipfs_proxy.front.server import Limits, Listen, Server
@@ -26,13 +40,18 @@ class EmbeddedServer:
     def __init__(
         self,
         identity: Identity,
+        node: Node,
         listeners: Sequence[Listen] = LOOPBACK,
         *,
+        sources: Sources | None = None,
         origins: Sequence[str] = (),
         limits: Limits = LIMITS,
         gatekeeper: Gatekeeper | None = None,
+        tick: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        """identity: the node's own, with its peer ID. origins: of web pages that may call, beside the door's own.
+        """identity: the node's own, with its peer ID. node: what is served, open. sources: where `swarm/connect` adds
+        to. origins: of web pages that may call, beside the door's own. tick: sleeps. clock: unix seconds.
 
         Raises ExposedListener: who reaches this port may change and remove everything.
         """
@@ -43,6 +62,15 @@ class EmbeddedServer:
         self._identity = identity
         entries: dict[str, Entry] = {}
         entries |= about_entries(identity, self._multiaddresses, entries)
+        entries |= block_entries(node) | pin_entries(node, tick) | refs_entries(node) | repo_entries(node)
+        mfs = Mfs(node)
+        entries |= add_entries(node, mfs) | files_entries(node, mfs)
+        entries |= (
+            network_entries(sources or NoSources())
+            | reading_entries(node, clock)
+            | dag_entries(node)
+            | car_entries(node)
+        )
         self._front = Server(
             listeners,
             Alone(KUBO),

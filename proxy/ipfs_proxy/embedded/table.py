@@ -64,6 +64,10 @@ class Call:
         await self.answer.begin()
         await self.answer.write(b"".join([value.encoded(self.answer.encoding) for value in values]))
 
+    async def begin_bytes(self, content_type: str = "", size: int | None = None) -> None:
+        """Begin a stream of bytes. content_type: of the command's own, whatever the encoding. size: if it is known."""
+        await self.answer.begin_bytes(content_type, size)
+
     async def end(self) -> None:
         """The end of a stream, also of one without any value."""
         await self.answer.begin()
@@ -76,7 +80,8 @@ Run = Callable[[Call], Awaitable[None]]
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One command. required: labels of the arguments that must be there. body: string arguments may come in the body;
-    many: any number of them. file: label of the file argument, which only a multipart body has.
+    many: any number of them. file: label of the file argument, which only a multipart body has. timed: the `timeout`
+    option ends it; else it sees to that itself.
     """
 
     run: Run
@@ -85,13 +90,14 @@ class Entry:
     body: bool = False
     many: bool = False
     file: str = ""
+    timed: bool = True
 
     def command(self, server: Callable[[], str]) -> Command:
         """As the front wants it. server: the Server header."""
 
         async def run(request: Request, params: Params, answer: Answer) -> None:
             try:
-                async with asyncio.timeout(params.timeout):
+                async with asyncio.timeout(params.timeout if self.timed else None):
                     await self.run(Call(request, params, answer))
             except TimeoutError:
                 raise DeadlineExceeded from None

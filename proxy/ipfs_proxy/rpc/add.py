@@ -89,10 +89,10 @@ class _Renderer:
                 event = {**event, "Hash": self._show(parsed(event["Hash"]))}
         if self._xml:
             return goxml.element("AddEvent", {**XML_FIELDS, **event}).encode("utf-8", "replace")
-        return _go_text(event) if self._text else gojson.value(event)
+        return go_text(event) if self._text else gojson.value(event)
 
 
-def _go_text(event: Mapping[str, Any]) -> bytes:
+def go_text(event: Mapping[str, Any]) -> bytes:
     """Kubo has no text form for these events and prints the struct; so do we."""
     fields: Sequence[str] = (
         event.get("Name", ""),

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from math import inf
 from typing import TypeVar
 
-from ipfs_cluster import Cid, Cluster, PinCall, Progress, UpdateCall
+from ipfs_cluster import Cid, Cluster, PinCall, UpdateCall
 from ipfs_cluster.cid import text as cid_text
 from ipfs_cluster.errors import ClusterError, DeadlineExceeded, InvalidArgument, NodeError, NotPinned, PinModeError
 from ipfs_cluster.model import PinMode
@@ -15,42 +15,29 @@ from ipfs_cluster.ports import PinQuery
 from ipfs_cluster.tasks import alongside
 from ipfs_proxy.front.exchange import Command, Request
 from ipfs_proxy.rpc.options import NAME_LIMIT, check_name, pin_options, wait_option
+from ipfs_proxy.rpc.pinshapes import (
+    ADD,
+    ARGUMENT,
+    LS,
+    RM,
+    TYPES,
+    UPDATE,
+    Line,
+    added,
+    at_once,
+    pinned_text,
+    pins,
+    progress,
+    write_listing,
+)
 from ipfs_proxy.rpc.run import Answer, CidText, bare_cid, command
-from ipfs_proxy.wire import gojson
-from ipfs_proxy.wire.params import BadRequest, Option, Params
+from ipfs_proxy.wire.params import BadRequest, Params
 
 T = TypeVar("T")
 
 PROGRESS_INTERVAL = 0.5
 SETTLE = 5.0
 """Seconds that pin/rm waits at most for the nodes to let go."""
-ARGUMENT = "ipfs-path"
-NO_XML = "xml: unsupported type: map[string]pin.PinLsType"
-"""Go's encoder cannot write this type; so much is to be compatible with."""
-TYPES = ("direct", "indirect", "recursive", "all")
-
-ADD = (
-    Option("recursive", bool, ("r",), True),
-    Option("name", str, ("n",)),
-    Option("progress", bool),
-    Option("fast-provide-root", bool),
-    Option("fast-provide-dag", bool),
-    Option("fast-provide-wait", bool),
-)
-RM = (Option("recursive", bool, ("r",), True),)
-LS = (
-    Option("type", str, ("t",), "all"),
-    Option("quiet", bool, ("q",)),
-    Option("name", str, ("n",)),
-    Option("stream", bool, ("s",)),
-    Option("names", bool),
-)
-UPDATE = (
-    Option("unpin", bool, (), True),
-    Option("fast-provide-root", bool),
-    Option("fast-provide-dag", bool),
-    Option("fast-provide-wait", bool),
-)
 
 
 def pin_commands(
@@ -128,7 +115,7 @@ class PinCommands:
             bare = call is None or params.flag("progress")
             raise DeadlineExceeded("context deadline exceeded" if bare else "pin: context deadline exceeded") from None
         shown = [show(cid) for cid in resolved]
-        body = _pinned_text(shown, mode) if answer.encoding == "text" else _added(shown, answer.encoding)
+        body = pinned_text(shown, mode) if answer.encoding == "text" else added(shown, answer.encoding)
         if params.flag("progress"):
             await answer.begin()
             await answer.write(body)
@@ -143,13 +130,13 @@ class PinCommands:
         final = call.progress()
         if final.nodes:
             await answer.begin()
-            await answer.write(_progress(final, answer.encoding))
+            await answer.write(progress(final, answer.encoding))
 
     async def _report(self, call: PinCall | UpdateCall, answer: Answer) -> None:
         while True:
             await self._tick(PROGRESS_INTERVAL)
             await answer.begin()
-            await answer.write(_progress(call.progress(), answer.encoding))
+            await answer.write(progress(call.progress(), answer.encoding))
 
     # --- pin/rm ---
 
@@ -172,7 +159,7 @@ class PinCommands:
         if answer.encoding == "text":
             await answer.single("".join(f"unpinned {text}\n" for text in shown).encode())
         else:
-            await answer.single(_pins(shown, answer.encoding))
+            await answer.single(pins(shown, answer.encoding))
 
     # --- pin/update ---
 
@@ -192,7 +179,7 @@ class PinCommands:
         if answer.encoding == "text":
             await answer.single(f"updated {show(old)} to {show(new)}\n".encode())
         else:
-            await answer.single(_pins([show(old), show(new)], answer.encoding))
+            await answer.single(pins([show(old), show(new)], answer.encoding))
 
     # --- pin/ls ---
 
@@ -208,13 +195,13 @@ class PinCommands:
             if params.arguments:
                 lines = self._named(params, "all" if kind == "any" else kind)
                 if not params.flag("stream"):
-                    lines = _at_once(lines)
+                    lines = at_once(lines)
             elif params.flag("stream"):
                 lines = self._listed(kind, name)
             else:
                 lines = self._sorted(kind, name)
             names = params.flag("names") or bool(name)
-            await _write_listing(answer, params, lines, show, names=names)
+            await write_listing(answer, params, lines, show, names=names)
 
     async def _named(self, params: Params, kind: str) -> AsyncIterator[list[Line]]:
         for argument in params.arguments:
@@ -245,102 +232,9 @@ class PinCommands:
         return not name and (kind == "indirect" or (kind == "all" and self._indirect))
 
 
-Line = tuple[str, str, str]
-"""A pin as listings have it: the usual text of its CID, type, name."""
-
-
 def _query(kind: str, name: str) -> PinQuery:
     modes = None if kind == "all" else frozenset({PinMode(kind)})
     return PinQuery(modes=modes, name=name)
-
-
-async def _at_once(pages: AsyncIterator[list[Line]]) -> AsyncIterator[list[Line]]:
-    """One sorted page, each CID once: a single value fails before its head or not at all."""
-    lines = {line[0]: line async for page in pages for line in page}
-    yield [lines[text] for text in sorted(lines)]
-
-
-async def _write_listing(
-    answer: Answer, params: Params, pages: AsyncIterator[list[Line]], show: CidText, *, names: bool
-) -> None:
-    """All three forms: values a line, one object with sorted keys, text. The head goes out with the first page, so
-    that an error before it is a proper one."""
-    stream = params.flag("stream")
-    text, xml = answer.encoding == "text", answer.encoding == "xml"
-    opening, between, closing = (b"", b"", b"") if text or stream else (b'{"Keys":{', b",", b"}}\n")
-    empty = b"" if text or stream else b"{}\n"
-    quiet = params.flag("quiet")
-    first = True
-    async for page in pages:
-        if not page:
-            continue
-        if not show.plain:
-            page = [(show.respelled(line[0]), *line[1:]) for line in page]
-        if text:
-            body = _text_lines(page, names=names, quiet=quiet)
-        elif stream:
-            body = "".join([_stream_line(line, names=names) for line in page]).encode("utf-8", "replace")
-        else:
-            body = ",".join([_key(line, names=names) for line in page]).encode("utf-8", "replace")
-        await answer.begin(stream=stream)
-        if xml:
-            raise ClusterError(NO_XML)
-        await answer.write((opening if first else between) + body)
-        first = False
-    await answer.begin(stream=stream)
-    if xml and not stream:
-        raise ClusterError(NO_XML)
-    await answer.write(empty if first else closing)
-    await answer.end()
-
-
-def _stream_line(line: Line, *, names: bool) -> str:
-    text, kind, name = line
-    named = f'"Name":{gojson.string(name)},' if names and name else ""
-    return f'{{"Cid":"{text}",{named}"Type":"{kind}"}}\n'
-
-
-def _key(line: Line, *, names: bool) -> str:
-    text, kind, name = line
-    return f'"{text}":{{"Type":"{kind}","Name":{gojson.string(name) if names else chr(34) * 2}}}'
-
-
-def _text_lines(page: Sequence[Line], *, names: bool, quiet: bool) -> bytes:
-    lines = [
-        text if quiet else f"{text} {kind} {name}" if names and name else f"{text} {kind}" for text, kind, name in page
-    ]
-    return ("\n".join(lines) + "\n").encode("utf-8", "replace")
-
-
-def _pins(shown: Sequence[str], encoding: str) -> bytes:
-    if encoding == "xml":
-        return f"<PinOutput>{_xml_pins(shown)}</PinOutput>".encode()
-    return gojson.value({"Pins": list(shown)})
-
-
-def _added(shown: Sequence[str], encoding: str) -> bytes:
-    if encoding == "xml":
-        return f"<AddPinOutput>{_xml_pins(shown)}<Progress>0</Progress><Bytes>0</Bytes></AddPinOutput>".encode()
-    return _pins(shown, encoding)
-
-
-def _xml_pins(shown: Sequence[str]) -> str:
-    return "".join(f"<Pins>{text}</Pins>" for text in shown)
-
-
-def _pinned_text(shown: Sequence[str], mode: PinMode) -> bytes:
-    word = "recursively" if mode is PinMode.RECURSIVE else "directly"
-    return "".join(f"pinned {text} {word}\n" for text in shown).encode()
-
-
-def _progress(progress: Progress, encoding: str) -> bytes:
-    if encoding == "text":
-        return b""
-    if encoding == "xml":
-        counts = f"<Progress>{progress.nodes}</Progress><Bytes>{progress.bytes}</Bytes>"
-        return f"<AddPinOutput>{counts}</AddPinOutput>".encode()
-    fields = {"Progress": progress.nodes, "Bytes": progress.bytes}
-    return gojson.value({name: value for name, value in fields.items() if value})
 
 
 class _deadline:  # noqa: N801 - used as a statement

@@ -44,7 +44,7 @@ class RepoCommands:
             async with asyncio.timeout(params.timeout):
                 async for page in self._cluster.gc():
                     errors += [f"{item.peername}: {item.error}" for item in page if item.error]
-                    body = b"".join([_collected(item, params, show) for item in page])
+                    body = b"".join([collected(item, params, show) for item in page])
                     if body:
                         await answer.begin()
                         await answer.write(body)
@@ -63,26 +63,29 @@ class RepoCommands:
                 stat = await self._cluster.repo_stat(size_only=size_only)
         except TimeoutError:
             raise DeadlineExceeded from None
-        if answer.encoding == "text":
-            await answer.single(_stat_text(stat, size_only=size_only, human=params.flag("human")).encode())
-            return
-        fields = {
-            "RepoSize": stat.repo_size,
-            "StorageMax": stat.storage_max,
-            "NumObjects": stat.num_objects,
-            "RepoPath": stat.repo_path,
-            "Version": stat.version,
-        }
-        await answer.single(
-            goxml.element("Stat", fields).encode() if answer.encoding == "xml" else gojson.value(fields)
-        )
+        await answer.single(stat_value(stat, params))
 
 
-def _collected(item: Collected, params: Params, show: CidText) -> bytes:
+def stat_value(stat: RepoStat, params: Params) -> bytes:
+    """What `repo/stat` answers."""
+    if params.encoding == "text":
+        return _stat_text(stat, size_only=params.flag("size-only"), human=params.flag("human")).encode()
+    fields = {
+        "RepoSize": stat.repo_size,
+        "StorageMax": stat.storage_max,
+        "NumObjects": stat.num_objects,
+        "RepoPath": stat.repo_path,
+        "Version": stat.version,
+    }
+    return goxml.element("Stat", fields).encode() if params.encoding == "xml" else gojson.value(fields)
+
+
+def collected(item: Collected, params: Params, show: CidText) -> bytes:
+    """One value of `repo/gc`. An item of no peer is that of the only node there is."""
     if params.flag("silent") or (item.error and not params.flag("stream-errors")):
         return b""
     key = None if item.cid is None else cid_text(item.cid)
-    error = f"{item.peername}: {item.error}" if item.error else ""
+    error = f"{item.peername}: {item.error}" if item.error and item.peername else item.error
     if params.encoding == "text":
         if error:
             return f"Error: {error}\n".encode("utf-8", "replace")

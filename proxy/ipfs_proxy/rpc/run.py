@@ -59,6 +59,12 @@ class Answer:
         if not self._reply.started:
             await self._reply.start(content_type=self.content_type, headers=CHUNKED_OUTPUT if stream else {})
 
+    async def begin_bytes(self, content_type: str = "", size: int | None = None) -> None:
+        """Send the head of a stream of bytes. content_type: that of the encoding if empty. size: bytes, if known."""
+        kind = content_type or ("application/xml" if self.encoding == "xml" else "text/plain")
+        length = {} if size is None else {"X-Content-Length": str(size)}
+        await self._reply.start(content_type=kind, headers={"X-Stream-Output": "1", **length})
+
     async def write(self, body: bytes) -> None:
         """A piece of a started answer."""
         await self._reply.write(body)
@@ -67,25 +73,25 @@ class Answer:
         """The clean end of a started answer."""
         await self._reply.finish()
 
-    async def error(self, message: str, *, status: int = 500) -> None:
-        """A failure, before or after the first value."""
+    async def error(self, message: str, *, status: int = 500, code: int = 0) -> None:
+        """A failure, before or after the first value. code: Kubo's, 1 for what is the client's fault."""
         if self._reply.started:
             await self._reply.fail(message)
             return
         await self._reply.start(status, content_type=self.content_type)
-        await self._reply.write(error_body(message, self.encoding))
+        await self._reply.write(error_body(message, self.encoding, code))
         await self._reply.finish()
 
 
-def error_body(message: str, encoding: str) -> bytes:
+def error_body(message: str, encoding: str, code: int = 0) -> bytes:
     """An error value as Kubo encodes it."""
     if encoding in ("text", "textnl"):
         return message.encode("utf-8", "replace")
     if encoding == "xml":
         escaped = message.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         escaped = escaped.replace('"', "&#34;").replace("'", "&#39;")
-        return f"<Error><Message>{escaped}</Message><Code>0</Code></Error>".encode("utf-8", "replace")
-    return gojson.value({"Message": message, "Code": 0, "Type": "error"})
+        return f"<Error><Message>{escaped}</Message><Code>{code}</Code></Error>".encode("utf-8", "replace")
+    return gojson.value({"Message": message, "Code": code, "Type": "error"})
 
 
 def command(

@@ -28,12 +28,15 @@ class UnparsableTimeout(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option of a command: its canonical name, type (bool, int or str), aliases and default."""
+    """One option of a command: its canonical name, type (bool, int or str), aliases and default. go: Go's name of the
+    type where it is another, "int64" or "uint".
+    """
 
     name: str
     kind: type
     aliases: tuple[str, ...] = ()
     default: Value | None = None
+    go: str = ""
 
 
 GLOBAL = (
@@ -123,7 +126,7 @@ def parse_params(query: str, tail: Sequence[str], options: Sequence[Option]) -> 
             continue
         if len(given) > 1:
             raise BadRequest(f"expected key {key} to have only a single value, received [{' '.join(given)}]")
-        found[option.name] = _convert(key, option.kind, given[0])
+        found[option.name] = _convert(key, option, given[0])
     if found["encoding"] not in ENCODINGS:
         raise InvalidEncoding(f"invalid encoding: {found['encoding']}")
     return Params(arguments, found, extra)
@@ -139,7 +142,8 @@ def check_timeout(params: Params) -> None:
             raise UnparsableTimeout(value) from None
 
 
-def _convert(key: str, kind: type, text: str) -> Value:
+def _convert(key: str, option: Option, text: str) -> Value:
+    kind = option.kind
     if kind is str:
         return text
     if kind is bool:
@@ -148,10 +152,10 @@ def _convert(key: str, kind: type, text: str) -> Value:
             return True
         if lowered in ("0", "f", "false"):
             return False
-    elif (number := _integer(text)) is not None:
+    elif (number := _integer(text)) is not None and (number >= 0 or option.go != "uint"):
         return number
     value = f'value "{text}"' if text else "empty value"
-    raise BadRequest(f'could not convert {value} to type "{kind.__name__}" (for option "-{key}")')
+    raise BadRequest(f'could not convert {value} to type "{option.go or kind.__name__}" (for option "-{key}")')
 
 
 _OCTAL = re.compile("([+-]?)0_?([0-7].*)")

@@ -8,7 +8,6 @@ import pytest
 
 from ipfs_cluster.addresses import is_peer_id
 from ipfs_cluster.identity import create
-from ipfs_cluster.nodes.http import Endpoint, HttpTransport
 from ipfs_cluster.nodes.kubo import KuboNode
 from ipfs_proxy.embedded import EmbeddedServer, ExposedListener
 from ipfs_proxy.front.server import Listen
@@ -48,12 +47,8 @@ async def test_the_version_as_text(door: Door, query: str, text: str) -> None:
     assert (await door.post(f"version?encoding=text{query}")).text == text
 
 
-async def test_the_engine_sees_a_node_of_a_known_version(door: Door) -> None:
-    node = KuboNode(HttpTransport(Endpoint(*door.address)))
-    try:
-        info = await node.info()
-    finally:
-        await node.close()
+async def test_the_engine_sees_a_node_of_a_known_version(door: Door, kubo: KuboNode) -> None:
+    info = await kubo.info()
     assert is_peer_id(info.id)
     assert info.addresses == (f"/ip4/127.0.0.1/tcp/{door.address[1]}/http/p2p/{info.id}",)
     assert (info.agent_version, info.version) == ("kubo/0.43.0/embedded", "0.43.0")
@@ -106,14 +101,14 @@ async def test_pages_of_its_own_may_call(door: Door) -> None:
         assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (status, origin)
 
 
-def test_others_than_this_machine_are_not_let_in_without_credentials() -> None:
+async def test_others_than_this_machine_are_not_let_in_without_credentials(door: Door) -> None:
     with pytest.raises(ExposedListener, match=r"0\.0\.0\.0 is not a loopback address"):
-        EmbeddedServer(create(), [Listen("0.0.0.0", 0)])
+        EmbeddedServer(create(), door.node, [Listen("0.0.0.0", 0)])
 
 
-async def test_a_unix_socket(tmp_path: Path) -> None:
+async def test_a_unix_socket(tmp_path: Path, door: Door) -> None:
     path = str(tmp_path / "api")
-    server = EmbeddedServer(create(), [Listen(unix=path)])
+    server = EmbeddedServer(create(), door.node, [Listen(unix=path)])
     await server.start()
     try:
         assert server.addresses == [path]
