@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from ipfs_cluster.addresses import Address, parse_address, parse_gateway
+from ipfs_cluster.clock import SystemClock
 from ipfs_cluster.errors import ClusterError
 from ipfs_cluster.identity import IdentityError, load_or_create
 from ipfs_cluster.logs import Logs, parse_levels
 from ipfs_cluster.nodes.embedded import EmbeddedNode, RepoInUse
+from ipfs_cluster.nodes.embedded.sources import Sources
 from ipfs_cluster.sizes import STORAGE_MAX, parse_size, size_text
 from ipfs_proxy.console import Failure, say
-from ipfs_proxy.embedded import EmbeddedServer, ExposedListener, NoSources
+from ipfs_proxy.embedded import EmbeddedServer, ExposedListener
 from ipfs_proxy.front.server import Listen
 from ipfs_proxy.loop import runner
 from ipfs_proxy.supervise.plan import GRACE
@@ -92,7 +94,7 @@ async def _run(arguments: argparse.Namespace) -> int:
         threading.Thread(target=_watch, args=(loop, stop), daemon=True, name="standard input").start()
     identity = load_or_create(arguments.repo / "identity.json")
     where = arguments.listen
-    sources = NoSources()
+    sources = Sources(arguments.gateway, SystemClock())
     node = EmbeddedNode(arguments.repo, sources, arguments.storage_max)
     server = EmbeddedServer(identity, node, [Listen(where.host, where.port, where.unix)], sources=sources)
     await _opened(node)
@@ -110,6 +112,7 @@ async def _run(arguments: argparse.Namespace) -> int:
     finally:
         await server.close(GRACE)
         await node.close()
+        await sources.close()
     return 0
 
 
