@@ -243,3 +243,12 @@ LOG = (
 def test_only_what_was_taken_away_may_ever_be_missing(taken: int, wrong: int) -> None:
     assert len(check_log(storm(LOG, taken))) == wrong
     assert check_log(storm("", taken)) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "fate", "wrong"), [("add", Fate.LOST, 0), ("add", Fate.SURE, 1), ("pin/add", Fate.LOST, 1)]
+)
+def test_what_a_cut_add_took_from_a_node_is_no_lie(command: str, fate: Fate, wrong: int) -> None:
+    one = storm(f"peer n1: 1 pins were missing on the node and are queued again: {A}\n", 0)
+    one.history.add(Effect(A, RECURSIVE, 0.0, 1.0, fate, command))
+    assert len(check_log(one)) == wrong

@@ -17,6 +17,8 @@ from ipfs_cluster.ports import Clock, Store
 from ipfs_cluster.tasks import TaskSet, sleep_or_event
 
 POLL = 0.1
+FIRST = (TrackerStatus.UNPIN_QUEUED, TrackerStatus.UNEXPECTEDLY_UNPINNED)
+"""What trackers do before a collection."""
 PAGES = 16
 """Pages that may wait for the reader."""
 AWAY = 10.0
@@ -35,7 +37,8 @@ class Collected:
 async def collect(
     peers: Sequence[LocalPeer], store: Store, clock: Clock, grace: float
 ) -> AsyncGenerator[list[Collected], None]:
-    """Let the trackers finish the removals that are queued now (for at most `grace` seconds), then collect.
+    """Let the trackers finish the removals that are queued now, and the pins that nodes lost (for at most `grace`
+    seconds), then collect.
 
     A node that is away, or where somebody stays inside its gate for the whole grace time, is named; the others go on.
     """
@@ -44,7 +47,7 @@ async def collect(
         if not peer.up:
             yield [Collected(peer.name, error=f"the node cannot be reached: {peer.state.error}")]
             continue
-        collection = _Collection(peer, clock, grace)
+        collection = _Collection(peer, store, clock, grace)
         tasks = TaskSet()
         tasks.start(f"collect {peer.name}", collection.run())
         try:
@@ -57,8 +60,9 @@ async def collect(
 class _Collection:
     """One node's collection. It keeps the gate closed, so it does not wait for a reader for longer than the grace."""
 
-    def __init__(self, peer: LocalPeer, clock: Clock, grace: float) -> None:
+    def __init__(self, peer: LocalPeer, store: Store, clock: Clock, grace: float) -> None:
         self._peer = peer
+        self._store = store
         self._clock = clock
         self._grace = grace
         self._patience = grace
@@ -72,6 +76,7 @@ class _Collection:
         name, counters, failed = self._peer.name, self._peer.collections, 1
         try:
             async with self._peer.gate.exclusive(self._grace), while_up(self._peer, AWAY):
+                await self._check()
                 async for page in self._peer.node.gc():
                     counters.blocks += sum(cid is not None for cid, _ in page)
                     self._put([Collected(name, cid, error) for cid, error in page])
@@ -86,6 +91,16 @@ class _Collection:
             counters.complete += 1 - failed
             self._ended = True
             self._changed.set()
+
+    async def _check(self) -> None:
+        """Content that lost its pin on the node must not lose its blocks too: there may be no others."""
+        if not await self._peer.settle_doubt():
+            raise ClusterError("not collected: it could not be compared with the pinset before; try again later")
+        lost = (await self._store.work_counts()).get((self._peer.id, TrackerStatus.UNEXPECTEDLY_UNPINNED), 0)
+        if lost:
+            raise ClusterError(
+                f"not collected: {lost} pins were missing on the node and are made again; try again later"
+            )
 
     async def pages(self) -> AsyncIterator[list[Collected]]:
         """As they come, to the end."""
@@ -119,6 +134,6 @@ async def _flush(peers: Sequence[LocalPeer], store: Store, clock: Clock, grace: 
     began = clock.monotonic()
     while clock.monotonic() - began < grace:
         counts = await store.work_counts()
-        if not any(counts.get((peer.id, TrackerStatus.UNPIN_QUEUED)) for peer in up):
+        if not any(counts.get((peer.id, status)) for peer in up for status in FIRST):
             return
         await clock.sleep(POLL)

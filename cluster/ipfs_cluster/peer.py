@@ -12,6 +12,7 @@ from ipfs_cluster.cid import text as cid_text
 from ipfs_cluster.core.room import Room, RoomRule
 from ipfs_cluster.core.transitions import Event
 from ipfs_cluster.counters import CollectCounters
+from ipfs_cluster.doubt import SETTLE, Doubt
 from ipfs_cluster.errors import ClusterError, NodeError
 from ipfs_cluster.gate import Gate
 from ipfs_cluster.hub import Hub, Outcome
@@ -97,6 +98,7 @@ class LocalPeer:
         self._turns = turns
         self._due = asyncio.Event()
         self._rest_until = 0.0
+        self.doubt = Doubt(clock)
         self.surveyed = asyncio.Event()
         self.gate = Gate(clock)
         self.comparisons = ReconcileCounters()
@@ -203,6 +205,7 @@ class LocalPeer:
             await self.remember(node_id=info.id, surveyed=self.record.surveyed and not self.record.node_id)
         if changed:
             self.surveyed.clear()
+        self.doubt.cast()  # requests of before, also of a service that died, may still be at work there
         await self._store.retry_now(self.id, self._clock.time())
         self.tracker.node_up()
         self._due.set()
@@ -224,12 +227,27 @@ class LocalPeer:
         complete = True
         while True:
             pause = self._settings.reconcile_interval if complete else min(RETRY, self._settings.reconcile_interval)
+            if complete and self.doubt.left is not None:
+                pause = min(pause, max(self.doubt.left, SETTLE / 5))
             # Spread: peers that all came up with the service would go on comparing at the same moments.
             await sleep_or_event(self._clock, pause * (0.9 + 0.2 * self._clock.jitter()), self._due)
             await self._rest()
             self._due.clear()
             if self.up:
                 complete = await self.reconcile_now() is not None
+
+    def upload_was_cut(self) -> None:
+        """What the node held may have lost its pin: it is looked for, as soon as comparing may cost something again."""
+        self.doubt.cast()
+        self._due.set()
+
+    async def settle_doubt(self) -> bool:
+        """Compare as often as it takes to know what the node lost; False when it did not answer to the end."""
+        while (left := self.doubt.left) is not None:
+            await self._clock.sleep(left)
+            if await self.reconcile_now() is None:
+                return False
+        return True
 
     async def _rest(self) -> None:
         """Until comparing costs no more than its share of the time, however often the node comes and goes. Another
@@ -258,6 +276,7 @@ class LocalPeer:
         if found is None:
             self.comparisons.broken += 1
             return None
+        self.doubt.compared(began)
         self.comparisons.seconds.observe(took)
         self.comparisons.last = self._clock.time()
         self.comparisons.found.add(found)

@@ -96,6 +96,11 @@ class History:
         effects = self.effects.get(cid, ())
         return any(one.fate is Fate.LOST and one.begin <= end and one.request.startswith(ADDING) for one in effects)
 
+    def upload_was_cut(self, cid: str) -> bool:
+        """Was an add of it broken off? Kubo may then lose a pin that it had before (`ipfs_cluster.doubt`)."""
+        cut = (Fate.LOST, Fate.UNSURE)
+        return any(one.fate in cut and one.request.startswith(ADDING) for one in self.effects.get(cid, ()))
+
     def contradictions(self) -> list[str]:
         """Answers that cannot have been true at any moment of their request."""
         found = []

@@ -8,9 +8,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from cluster_tests.engine.conftest import RECURSIVE, World, cid, until
+from cluster_tests.engine.test_ingest import Body
+from cluster_tests.uploads import AllRoots
+from ipfs_cluster import Upload, reconcile
 from ipfs_cluster import cid as cids
 from ipfs_cluster import peer as peers
-from ipfs_cluster import reconcile
 from ipfs_cluster.engine import COMPARING
 from ipfs_cluster.model import NodePin, PinMode, PinOptions
 from ipfs_cluster.testing.fake_node import FakeNode
@@ -162,3 +164,27 @@ async def test_what_is_none_of_ours_is_listed_with_where_and_since_when(world: W
         ("peer2", cid(2), "", True),
     }
     assert [entry.pin.cid async for page in cluster.views.foreign(world.peers[2].id) for entry in page] == [cid(2)]
+
+
+async def test_after_a_cut_upload_the_node_is_compared_and_again_when_it_is_surely_over(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kubo removes a pin that it is to make anew, and when it is cut then does not get further, sooner or later."""
+    monkeypatch.setattr("ipfs_cluster.ingest.call.PARTING", 0.01)
+    cluster = await world.start()
+    await (await cluster.pin([(cid(1), PinOptions())])).wait()
+    await world.pass_time(60.0)
+    assert all(peer.doubt.left is None for peer in world.peers)
+    world.nodes[1].telling.clear()
+    upload = Upload("add", "pin=true", "pin=true", (), aiter(Body(1)), AllRoots(), PinOptions())
+    with pytest.raises(ConnectionError):
+        async with cluster.add(upload):
+            await until(lambda: world.nodes[1].calls["add read"] == 1, "it is read")
+            raise ConnectionError("the client left")
+    lists = [node.calls["pin/ls"] for node in world.nodes]
+    await world.pass_time(1.0)
+    del world.nodes[1].pins_held[cid(1)]
+    await world.pass_time(60.0)
+    assert world.holders(cid(1)) == [0, 1, 2]
+    assert all(peer.doubt.left is None for peer in world.peers)
+    assert world.nodes[1].calls["pin/ls"] < lists[1] + 20, "after that it is as before"

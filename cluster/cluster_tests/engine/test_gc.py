@@ -10,10 +10,11 @@ import pytest
 from cluster_tests.engine.conftest import RECURSIVE, World, cid, until
 from ipfs_cluster import Collected
 from ipfs_cluster.cid import Cid
-from ipfs_cluster.errors import NodeUnreachable
+from ipfs_cluster.doubt import SETTLE
+from ipfs_cluster.errors import NodeError, NodeUnreachable
 from ipfs_cluster.gate import Gate, GateBusy
 from ipfs_cluster.gc import PAGES
-from ipfs_cluster.model import PinOptions
+from ipfs_cluster.model import NodePin, PinMode, PinOptions
 from ipfs_cluster.testing.fake_clock import FakeClock
 
 # --- the gate ---
@@ -99,12 +100,18 @@ async def collect(world: World) -> list[Collected]:
     return [item async for page in world.cluster.gc() for item in page]
 
 
+async def start(world: World) -> None:
+    """Nothing is in doubt any more: a node that came may still be at work on what others asked of it."""
+    await world.start()
+    await world.pass_time(4 * SETTLE)
+
+
 def errors(found: list[Collected]) -> dict[str, str]:
     return {item.peername: item.error for item in found if item.error}
 
 
 async def test_every_node_is_collected_one_after_the_other(world: World) -> None:
-    await world.start()
+    await start(world)
     done = world.nodes[0].collecting = asyncio.Event()
     for number, node in enumerate(world.nodes):
         node.garbage = [cid(number), cid(50)]
@@ -133,7 +140,7 @@ async def test_removals_are_done_before_the_collection(world: World) -> None:
 
 
 async def test_a_node_that_is_away_is_named_and_the_others_are_collected(world: World) -> None:
-    await world.start()
+    await start(world)
     world.nodes[1].away = "connection refused"
     world.nodes[2].garbage = [cid(7)]
     found = await collect(world)
@@ -146,7 +153,7 @@ async def test_a_node_that_falls_silent_ends_its_own_collection_only(
 ) -> None:
     monkeypatch.setattr("ipfs_cluster.patience.INTERVAL", 0.001)
     monkeypatch.setattr("ipfs_cluster.gc.AWAY", 0.01)
-    await world.start()
+    await start(world)
     world.nodes[0].collecting = asyncio.Event()
     world.nodes[1].garbage = [cid(7)]
     async with asyncio.TaskGroup() as group:
@@ -161,7 +168,9 @@ async def test_a_node_that_falls_silent_ends_its_own_collection_only(
 
 
 async def test_a_reader_that_stops_does_not_keep_the_gate_closed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    cluster = await world.start()
+    await start(world)
+    cluster = world.cluster
+    assert cluster is not None
 
     async def endless() -> AsyncIterator[list[tuple[Cid | None, str]]]:
         while True:
@@ -206,6 +215,45 @@ async def test_a_stalled_pin_makes_way_and_is_taken_up_again(world: World) -> No
         world.nodes[0].hold[cid(200)].set()
         await call.wait()
         assert world.nodes[0].pins_held[cid(200)].mode is RECURSIVE
+
+
+async def test_what_lost_its_pin_unnoticed_keeps_its_blocks(world: World) -> None:
+    """An upload that was cut: Kubo removes the pin that it is to make anew, and does not get further."""
+    await start(world)
+    assert world.cluster is not None
+    await (await world.cluster.pin([(cid(1), PinOptions())])).wait()
+    world.peers[1].upload_was_cut()
+    await world.pass_time(1.0)
+    del world.nodes[1].pins_held[cid(1)]
+    async with asyncio.TaskGroup() as group:
+        collecting = group.create_task(collect(world))
+        while not collecting.done():
+            world.clock.advance(0.5)
+            await asyncio.sleep(0)
+        assert errors(await collecting) == {
+            "name1": "not collected: 1 pins were missing on the node and are made again; try again later"
+        }
+    assert [node.calls["repo/gc"] for node in world.nodes] == [1, 0, 1]
+    await until(lambda: world.holders(cid(1)) == [0, 1, 2], "it is made again")
+    assert errors(await collect(world)) == {}
+
+
+async def test_a_node_that_cannot_be_compared_is_not_collected(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await start(world)
+    world.peers[1].doubt.cast()
+
+    async def broken(_mode: PinMode) -> AsyncIterator[list[NodePin]]:
+        yield []
+        raise NodeError("the stream was cut")
+
+    monkeypatch.setattr(world.nodes[1], "pins", broken)
+    async with asyncio.TaskGroup() as group:
+        collecting = group.create_task(collect(world))
+        while not collecting.done():
+            world.clock.advance(0.5)
+            await asyncio.sleep(0)
+        text = "not collected: it could not be compared with the pinset before; try again later"
+        assert errors(await collecting) == {"name1": text}
 
 
 async def test_statistics_do_not_wait_for_a_node_that_falls_silent(

@@ -230,6 +230,8 @@ class IngestCall:
             log.exception("following an add on peer %s failed", feed.peer.name)
             self._lost(feed, NodeError("an error occurred"))
         finally:
+            if not feed.ended and (feed.outlet.closed or feed.told):
+                feed.peer.upload_was_cut()  # before its whole body is there a node has nothing to pin but what it told
             self._changed.set()
 
     async def _exchange(self, feed: Feed) -> None:
@@ -269,6 +271,7 @@ class IngestCall:
                 feed.prove()
             if line.root is not None:
                 feed.reported.append(line.root)
+                feed.told = True
         if proof is Proof.REPORT:
             feed.prove()
 

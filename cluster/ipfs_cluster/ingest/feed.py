@@ -22,7 +22,9 @@ class TeeSettings:
 
 
 class Feed:
-    """One node's side of the call. proven: roots that it has certainly pinned and that are not committed yet."""
+    """One node's side of the call. proven: roots that it has certainly pinned and that are not committed yet. told: it
+    reported one. ended: it saw the call through.
+    """
 
     def __init__(self, peer: LocalPeer, query: str, outlet: Outlet, *, primary: bool) -> None:
         self.peer = peer
@@ -32,6 +34,7 @@ class Feed:
         self.proven: Counter[Cid] = Counter()
         self.proven_total = 0
         self.reported: list[Cid] = []
+        self.told = False
         self.ended = False
         self.blocked = 0.0
         self.blocked_since: float | None = None
