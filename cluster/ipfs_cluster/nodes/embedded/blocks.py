@@ -18,6 +18,7 @@ import logging
 import os
 import shutil
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -30,6 +31,8 @@ SUFFIX = ".data"
 SHARDING = "/repo/flatfs/shard/v1/next-to-last/2\n"
 """What Kubo writes into the file SHARDING of such a folder."""
 UNFINISHED = ".unfinished"
+TOGETHER = 64
+"""Files that are open at once, and synchronised one after the other."""
 
 
 class RepoInUse(Exception):
@@ -66,6 +69,7 @@ class Blocks:
         self._counted = threading.Event()
         self._stop = threading.Event()
         self._read_folders: set[str] = set()
+        self._unsettled: Counter[Path] = Counter()
         self._promised = 0
         self.size = 0
         self.count = 0
@@ -170,18 +174,22 @@ class Blocks:
         """Keep (multihash, data) pairs, which nobody checks; durable when it returns. Raises NodeError with the words
         of a full disk.
         """
-        new = {key: data for key, data in blocks if not self.has(key)}
-        size = sum(map(len, new.values()))
+        new = [(key, data) for key, data in dict(blocks).items() if self.size_of(key) != len(data)]
+        size = sum(len(data) for _, data in new)
         self._reserve(size)
         try:
-            folders = {self._write(key, data) for key, data in new.items()}
-            for folder in folders:
+            touched: set[Path] = set()
+            for at in range(0, len(new), TOGETHER):
+                self._write(new[at : at + TOGETHER], touched)
+            for folder in touched | self._unsettled_of(key for key, _ in blocks):
                 _synchronise(folder)
         except OSError as error:
             raise NodeError(f"write block: {os.strerror(error.errno or 0).lower()}") from error
         finally:
             with self._lock:
                 self._promised -= size
+        with self._lock:
+            self._unsettled -= Counter(touched)
 
     def keys(self) -> Iterator[list[bytes]]:
         """The multihashes of all blocks that are there all the while, a folder at a time."""
@@ -198,32 +206,46 @@ class Blocks:
                 raise NodeError(f"write block: maximum storage limit exceeded: {self.limit} bytes")
             self._promised += size
 
-    def _write(self, key: bytes, data: bytes) -> Path:
-        path = self._path(key)
+    def _write(self, blocks: Sequence[tuple[bytes, bytes]], touched: set[Path]) -> None:
+        """All of them under other names, on the disk, then under their own. touched: gets the folders that changed."""
         with self._lock:
-            self._next += 1
-            unfinished = self._folder / UNFINISHED / str(self._next)
+            first = self._next
+            self._next += len(blocks)
+        unfinished = [self._folder / UNFINISHED / str(first + number) for number in range(len(blocks))]
         try:
-            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-            try:
-                _write_all(descriptor, data)
-                os.fdatasync(descriptor)
-            finally:
-                os.close(descriptor)
-            with self._lock:
-                if not path.parent.exists():
-                    path.parent.mkdir()
-                    _synchronise(self._folder)
-                    self._read_folders.add(path.parent.name)
-                there = path.exists()
-                unfinished.replace(path)
-                if not there and self._is_counted(path.parent.name):
-                    self.size += len(data)
-                    self.count += 1
+            _write_files([(path, data) for path, (_, data) in zip(unfinished, blocks, strict=True)])
+            for path, (key, data) in zip(unfinished, blocks, strict=True):
+                self._place(path, self._path(key), len(data), touched)
         except OSError:
-            unfinished.unlink(missing_ok=True)
+            for path in unfinished:
+                path.unlink(missing_ok=True)
             raise
-        return path.parent
+
+    def _place(self, unfinished: Path, path: Path, size: int, touched: set[Path]) -> None:
+        with self._lock:
+            if not path.parent.exists():
+                self._touch(self._folder, touched)
+                path.parent.mkdir()
+                self._read_folders.add(path.parent.name)
+            self._touch(path.parent, touched)
+            there = path.stat().st_size if path.exists() else None
+            unfinished.replace(path)
+            if self._is_counted(path.parent.name):
+                self.size += size - (there or 0)
+                self.count += there is None
+
+    def _touch(self, folder: Path, touched: set[Path]) -> None:
+        if folder not in touched:
+            touched.add(folder)
+            self._unsettled[folder] += 1
+
+    def _unsettled_of(self, keys: Iterable[bytes]) -> set[Path]:
+        """Folders of these that another thread changed and has not synchronised yet: its blocks count as present."""
+        if not self._unsettled:
+            return set()
+        folders = {self._path(key).parent for key in keys} | {self._folder}
+        with self._lock:
+            return {folder for folder in folders if self._unsettled[folder]}
 
     def _is_counted(self, folder: str) -> bool:
         """Does a change in this folder change the counts, or is it still to be read?"""
@@ -242,6 +264,23 @@ def _keys(names: Iterable[str]) -> Iterator[bytes]:
         text = name.removesuffix(SUFFIX)
         with contextlib.suppress(ValueError):  # somebody else's file
             yield base64.b32decode(text + "=" * (-len(text) % 8))
+
+
+def _write_files(files: Sequence[tuple[Path, bytes]]) -> None:
+    """New files, on the disk afterwards. The disk begins with all of them before the first is waited for: a filesystem
+    with a journal writes that once then, and not once a file.
+    """
+    with contextlib.ExitStack() as opened:
+        descriptors = []
+        for path, data in files:
+            descriptors.append(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
+            opened.callback(os.close, descriptors[-1])
+            _write_all(descriptors[-1], data)
+        if hasattr(os, "posix_fadvise"):
+            for descriptor in descriptors:  # Linux: begins to write and drops what is written already, nothing here
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        for descriptor in descriptors:
+            os.fdatasync(descriptor)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
