@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from ipfs_cluster.addresses import Address
 from ipfs_cluster.identity import Identity
 from ipfs_cluster.security.checks import Gatekeeper
+from ipfs_proxy.embedded import gateway
 from ipfs_proxy.embedded.about import AGENT, KUBO, about_entries
 from ipfs_proxy.embedded.add import add_entries
 from ipfs_proxy.embedded.block import block_entries
@@ -73,8 +74,8 @@ class EmbeddedServer:
         )
         self._front = Server(
             listeners,
-            Alone(KUBO),
-            commands(entries, lambda: AGENT),
+            Alone(KUBO, {gateway.PREFIX: gateway.NAME}),
+            {**commands(entries, lambda: AGENT), gateway.NAME: gateway.Gateway(node).command()},
             origins=origins,
             limits=limits,
             server_header=AGENT,

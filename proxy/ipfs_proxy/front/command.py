@@ -48,6 +48,7 @@ class CommandExchange:
         self._over = False
         self._close = False
         self._json = True
+        self._trailers = sees_trailers(plan.head.headers.get("user-agent", "")) and not plan.head.http10
         self._bodiless = plan.head.method == "HEAD"
 
     # --- from the client ---
@@ -124,7 +125,7 @@ class CommandExchange:
 
     async def open(self, status: int, headers: Mapping[str, str]) -> None:
         framing = {} if self._plan.head.http10 or self._bodiless else {"Transfer-Encoding": "chunked"}
-        self._json = False
+        self._json = self._trailers = False
         self._head(status, dict(headers), framing)
 
     def _head(self, status: int, fields: dict[str, str], framing: dict[str, str]) -> None:
@@ -165,7 +166,7 @@ class CommandExchange:
             await self.finish()
             return
         self.outcome = ERROR
-        if sees_trailers(self._plan.head.headers.get("user-agent", "")) and not self._plan.head.http10:
+        if self._trailers:
             self._end(last_chunk(message))
             return
         if self._json:

@@ -77,7 +77,9 @@ class Reply(Protocol):
         ...
 
     async def open(self, status: int, headers: Mapping[str, str]) -> None:
-        """Send a plain response head for a body of unknown length: exactly these headers besides Date and framing."""
+        """Send a plain response head for a body of unknown length: exactly these headers besides Date and framing.
+        One that fails afterwards is cut.
+        """
         ...
 
     async def write(self, data: bytes) -> None:

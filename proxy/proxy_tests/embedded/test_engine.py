@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from ipfs_cluster import cid as cids
 from ipfs_cluster.cid import Cid
+from ipfs_cluster.clock import SystemClock
 from ipfs_cluster.errors import NodeError, NodeStalled
+from ipfs_cluster.identity import create
 from ipfs_cluster.model import NodePin, PinMode
+from ipfs_cluster.nodes.embedded import EmbeddedNode
+from ipfs_cluster.nodes.embedded.sources import Sources
 from ipfs_cluster.nodes.empty import EMPTY_RAW_BLOCK
 from ipfs_cluster.nodes.kubo import KuboNode
+from ipfs_proxy.embedded import EmbeddedServer
 from proxy_tests.embedded.client import multipart
-from proxy_tests.embedded.conftest import Door
+from proxy_tests.embedded.conftest import Door, Ticks
 
 MISSING = cids.parse("QmVQ5gFjHwkRRhJXhFXXwHhMxZ1GPLEJZ6qPXGsM9pZtGF")
 TREE = (("d", b"", "application/x-directory"), ("d/a", b"file a\n"), ("d/sub/b", b"file b\n"))
@@ -123,3 +129,26 @@ async def test_an_upload_is_answered_while_it_goes_on(door: Door, kubo: KuboNode
             first.set()
     assert len(names) == 4
     assert b'"Name":"d/a"' in names[0]
+
+
+async def test_a_node_fetches_what_a_connected_one_has(door: Door, tmp_path: Path) -> None:
+    made = await tree(door)
+    address = (await door.post("id")).value["Addresses"][0]
+    sources = Sources((), SystemClock())
+    node = EmbeddedNode(tmp_path / "second", sources)
+    await node.open()
+    server = EmbeddedServer(create(), node, sources=sources)
+    await server.start()
+    second = Door(server, node, Ticks())
+    try:
+        connected = await second.post(f"swarm/connect?arg={address}")
+        assert connected.value == {"Strings": [f"connect {address.rsplit('/', 1)[1]} success"]}
+        peers = (await second.post("swarm/peers")).value["Peers"]
+        assert [(peer["Addr"] + "/p2p/" + peer["Peer"]) for peer in peers] == [address]
+        root = cids.text(made["d"])
+        assert (await second.post(f"pin/add?arg={root}&timeout=20s")).value == {"Pins": [root]}
+        assert (await second.post(f"cat?arg={root}/sub/b&offline=true")).body == b"file b\n"
+    finally:
+        await server.close(0)
+        await node.close()
+        await sources.close()
