@@ -88,6 +88,7 @@ class _Run:
         self._manager = Notifier(environ)
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
+        self._starting: asyncio.Task[int] | None = None
         self._asked = 0
 
     def _say(self, line: str) -> None:
@@ -100,16 +101,13 @@ class _Run:
             loop.add_signal_handler(number, self._end)
         loop.add_signal_handler(signal.SIGHUP, self._reload.set)
         try:
-            try:
-                await self._service.start()
-            except OSError as error:
-                raise Failure(f"cannot listen: {error.strerror or error}") from None
-            await tell(self._service, self._say)
-            self._manager.ready()
-            async with asyncio.TaskGroup() as group:
-                reloading = group.create_task(self._reload_forever())
-                await self._stop.wait()
-                reloading.cancel()
+            if await self._start():
+                await tell(self._service, self._say)
+                self._manager.ready()
+                async with asyncio.TaskGroup() as group:
+                    reloading = group.create_task(self._reload_forever())
+                    await self._stop.wait()
+                    reloading.cancel()
             self._manager.stopping()
             self._say("stopping: running requests may finish")
         finally:
@@ -118,10 +116,27 @@ class _Run:
         self._say("stopped")
         return 0
 
+    async def _start(self) -> bool:
+        """False when it was told to stop before it was ready: nodes with many pins take long to be compared."""
+        self._starting = task = asyncio.current_task()
+        try:
+            await self._service.start()
+        except OSError as error:
+            raise Failure(f"cannot listen: {error.strerror or error}") from None
+        except asyncio.CancelledError:
+            if task is None or not self._stop.is_set() or task.uncancel():
+                raise
+            return False
+        finally:
+            self._starting = None
+        return True
+
     def _end(self) -> None:
         """Once: stop in good order. A second time is told, a third ends the process, as in ipfs-cluster."""
         self._asked += 1
         self._stop.set()
+        if self._starting is not None and self._asked == 1:
+            self._starting.cancel()
         if self._asked == 2:
             self._say(f"stopping already, within {GRACE:g} s; once more ends it at once")
         if self._asked > 2:

@@ -28,15 +28,19 @@ ANSWERS: dict[str, object] = {
 
 
 @contextmanager
-def stub_node(**others: object) -> Iterator[str]:
-    """A daemon that has nothing and never finds anything: its multiaddr."""
+def stub_node(listing: threading.Event | None = None, **others: object) -> Iterator[str]:
+    """A daemon that has nothing and never finds anything: its multiaddr. listing: set when it is asked for the list of
+    its pins, which it then never gives.
+    """
 
     over, answers = threading.Event(), ANSWERS | {name.replace("_", "/"): value for name, value in others.items()}
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             command = self.path.removeprefix("/api/v0/").split("?")[0]
-            if command == "pin/add":
+            if listing is not None and self.path.startswith("/api/v0/pin/ls") and "arg=" not in self.path:
+                listing.set()
+            if command == "pin/add" or (listing is not None and listing.is_set()):
                 over.wait()
             status, body = 200, json.dumps(answers[command]).encode() if command in answers else b""
             if command == "pin/ls" and "arg=" in self.path:
@@ -194,6 +198,17 @@ def test_who_waits_for_a_pin_is_told_when_the_service_stops(folder: Path) -> Non
             assert (
                 b'{"Message":"the service is stopping: the pin is kept, and is made after its next start"' in rest_of_it
             )
+            assert running.end() == (0, "stopping: running requests may finish\nstopped\n", "")
+
+
+def test_it_stops_also_before_it_is_ready(folder: Path) -> None:
+    """A node with millions of pins takes its time to be compared, and one that hangs even more."""
+    listing = threading.Event()
+    with stub_node(listing) as node:
+        configure(folder, node)
+        with daemon(folder, "daemon") as running:
+            assert listing.wait(50)
+            running.signal(signal.SIGTERM)
             assert running.end() == (0, "stopping: running requests may finish\nstopped\n", "")
 
 
