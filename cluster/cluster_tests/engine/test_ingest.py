@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,6 +35,10 @@ class Body:
 
     def send(self, root: int) -> None:
         self._queue.put_nowait(cid_text(cid(root)).encode() + b"\n" + b"\n" * 200_000)
+
+    def fill(self) -> None:
+        """No root yet, but enough that it is not taken for a slow client."""
+        self._queue.put_nowait(b"\n" * 2_000_000)
 
     def end(self) -> None:
         self._queue.put_nowait(None)
@@ -406,6 +411,28 @@ async def test_a_replica_that_hangs_when_it_is_asked_is_dropped_all_the_same(
             world.clock.advance(1.0)
             await asyncio.sleep(0.001)
         assert await answer == [cid(1)]
+
+
+async def test_an_upload_that_stands_still_makes_nothing_each_second(world: World) -> None:
+    """Tasks that come and go set off the collector of cycles, which stops everybody: a second, with 2,000 of them."""
+    cluster = await world.start()
+    made: list[str] = []
+
+    def noted(loop: asyncio.AbstractEventLoop, coroutine: Any, **more: Any) -> asyncio.Task[Any]:
+        made.append(coroutine.__qualname__)
+        return asyncio.Task(coroutine, loop=loop, **more)
+
+    body = Body(open_end=True)
+    body.fill()
+    async with cluster.add(upload(body)) as call:
+        await turns()
+        asyncio.get_running_loop().set_task_factory(noted)
+        await world.pass_time(3, step=1.0)
+        asyncio.get_running_loop().set_task_factory(None)
+        body.send(1)
+        body.end()
+        assert await roots_of(call) == [cid(1)]
+    assert [name for name in made if name.startswith("IngestCall")] == []
 
 
 async def test_the_same_root_twice_in_one_add(world: World) -> None:

@@ -249,7 +249,8 @@ class IngestCall:
                     await self._hand_over(lines)
                 self._changed.set()
             if message := response.trailers.get("x-stream-error"):
-                await self._probe(feed)
+                if self._unproven(feed):
+                    await self._probe(feed)
                 raise node_error(message)
             reader.finish()
 
@@ -321,7 +322,8 @@ class IngestCall:
         """Once a second: who keeps the others waiting, whose node is gone, is the client slow."""
         while True:
             await self._clock.sleep(WATCH_INTERVAL)
-            await asyncio.gather(*(self._probe(feed) for feed in self._feeds))
+            if unproven := [feed for feed in self._feeds if self._unproven(feed)]:
+                await asyncio.gather(*map(self._probe, unproven))
             now = self._clock.monotonic()
             for feed in self._feeds[1:]:
                 if not feed.over and (reason := self._overdue(feed, now)):
@@ -331,11 +333,15 @@ class IngestCall:
                 self._fail(NodeUnreachable(self._primary.peer.state.error))
             self._judge_client(now)
 
+    def _unproven(self, feed: Feed) -> bool:
+        """A root's pin is proven by the next event; when none comes, the node itself has to be asked."""
+        if self._upload.roots.proof is not Proof.NEXT or feed.over or feed.peer.node.cluster:
+            return False
+        return bool(feed.reported)
+
     async def _probe(self, feed: Feed) -> None:
-        """A root's pin is proven by the next event; when none comes, the node itself is asked, for a moment."""
+        """Ask the node about its latest root, for a moment."""
         reported = list(feed.reported)
-        if self._upload.roots.proof is not Proof.NEXT or not reported or feed.over or feed.peer.node.cluster:
-            return
         try:
             async with asyncio.timeout(PROBE_TIMEOUT):
                 pinned = await feed.peer.node.pinned(reported[-1], PinMode.RECURSIVE)
