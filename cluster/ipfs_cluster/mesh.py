@@ -16,17 +16,16 @@ CONNECT_TIMEOUT = 10.0
 
 
 async def connect_all(nodes: Mapping[PeerId, tuple[Node, NodeInfo]]) -> int:
-    """Connect every pair of nodes that is not connected; how many connections were made.
+    """Connect every node to every other one that it is not connected to; how many connections were made.
 
-    A full mesh: right for the few dozen nodes one service drives. A failure is logged and tried again at the next
-    round, which the caller schedules at start, on change, after a restart and from time to time.
+    Each pair both ways, as an embedded node only fetches from those it was told of itself; a daemon's connection is one
+    for both, so that the other way is there already. A full mesh: right for the few dozen nodes one service drives. A
+    failure is logged and tried again at the next round, which the caller schedules at start, on change, after a restart
+    and from time to time.
     """
     made = 0
-    peers = list(nodes)
-    for at, peer in enumerate(peers):
-        node, info = nodes[peer]
-        others = [nodes[other][1] for other in peers[at + 1 :]]
-        if others:
+    for peer, (node, info) in nodes.items():
+        if others := [told for other, (_, told) in nodes.items() if other != peer]:
             made += await _connect_missing(node, info, others)
     return made
 

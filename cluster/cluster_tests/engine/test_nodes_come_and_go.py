@@ -117,9 +117,8 @@ async def test_a_new_peer_gets_everything_that_belongs_everywhere(world: World) 
 
 async def test_all_nodes_get_connected_to_each_other(world: World) -> None:
     await world.start()
-    await until(
-        lambda: world.nodes[0].connected == {"node1", "node2"} and world.nodes[1].connected == {"node2"}, "a full mesh"
-    )
+    mesh = [{"node1", "node2"}, {"node0", "node2"}, {"node0", "node1"}]
+    await until(lambda: [node.connected for node in world.nodes] == mesh, "a full mesh, each way")
 
 
 async def test_a_node_that_lost_pins_is_connected_again(world: World) -> None:

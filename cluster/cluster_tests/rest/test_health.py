@@ -34,7 +34,7 @@ async def test_health_is_an_empty_answer(client: Client) -> None:
 
 
 async def test_the_graph_has_peers_nodes_and_their_links(world: World, client: Client) -> None:
-    await until(lambda: world.nodes[1].connected == {"node2"}, "the nodes are connected")
+    await until(lambda: world.nodes[2].connected == {"node0", "node1"}, "the nodes are connected")
     world.nodes[0].connected = {"node1", "elsewhere"}
     world.nodes[1].connected = {"node0"}
     world.nodes[2].away = "gone"
