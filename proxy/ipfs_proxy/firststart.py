@@ -60,7 +60,7 @@ def _chosen(folder: Path, environ: Mapping[str, str], embedded: int | None, aski
         tried.append(address)
     nobody, repository = f"IPFS node: no daemon answers at {', '.join(tried)}", _repository(environ)
     waiting = f"{tried[-1]} is written down. Start one there, or name another in ipfs_connector.nodes"
-    if embedded in (0, None):
+    if embedded == 0:
         return _Choice(f"{nobody}; {waiting}")
     if (repository / "config").exists():
         # With an empty node in the daemon's place, all that it holds would seem to be gone.

@@ -44,13 +44,23 @@ def node(folder: Path) -> Node:
     return found
 
 
+def test_without_any_daemon_there_is_one_node_of_our_own_and_a_line_says_so(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first_start(folder, kubo(folder, initialised=False))
+    assert node(folder).embedded is not None
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        f"IPFS node: no daemon answers at {USUAL}, so the service runs a node of its own, in {folder}/nodes"
+    ]
+
+
 def test_where_kubo_is_only_down_nothing_takes_its_place(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     environ = kubo(folder, api="/ip4/127.0.0.1/tcp/1")
     first_start(folder, environ)
     assert (node(folder).embedded, node(folder).address) == (None, USUAL)
     assert capsys.readouterr().out.splitlines()[2:] == [
-        f"IPFS node: no daemon answers at /ip4/127.0.0.1/tcp/1, {USUAL}; "
-        f"{USUAL} is written down. Start one there, or name another in ipfs_connector.nodes"
+        f"IPFS node: no daemon answers at /ip4/127.0.0.1/tcp/1, {USUAL}, whose repository is in "
+        f"{environ['IPFS_PATH']}; {USUAL} is written down. Start one there, or name another in ipfs_connector.nodes"
     ]
 
 

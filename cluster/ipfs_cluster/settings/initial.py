@@ -15,6 +15,8 @@ from ipfs_cluster.settings.source import check_source
 
 GRACE = "5s"
 """`repin_grace` of several embedded nodes."""
+CHECK = "1s"
+"""`check_interval` with them."""
 PAUSE = "20s"
 """Their `restart_pause`: longer than GRACE and the copying, so that one which is killed can be seen to be missed."""
 PAUSE_ALONE = "1s"
@@ -74,6 +76,8 @@ def write_default(
             "restapi": {"http_listen_multiaddress": list(rest)},
         },
         "ipfs_connector": {"nodes": nodes},
+        # That one went is looked at in time for the short patience.
+        **({"monitor": {"pubsubmon": {"check_interval": CHECK}}} if len(embedded) > 1 else {}),
     }
     return _write(folder, document, force=force)
 
