@@ -25,8 +25,7 @@ class TestKubo(ClusterScenarios):
     def three(self, trio: list[KuboNode], tmp_path: Path, loop: Loop) -> Iterator[Three]:
         for node in trio:
             clear_pins(node)
-        service = ServiceHere(tmp_path / "service", trio, **QUICK)
-        service.loop = loop
+        service = ServiceHere(loop, tmp_path / "service", trio, **QUICK)
         service.start()
         yield Three(service, trio)
         service.stop()

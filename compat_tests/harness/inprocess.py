@@ -1,16 +1,26 @@
-"""A service in this process, its event loop in a thread beside the test, which asks it over HTTP as any client does."""
+"""Nodes and a service in this process, their event loop in a thread beside the test, which asks over HTTP as any client
+does.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
+from compat_tests.harness.doors import NodeDoor
+from compat_tests.harness.kubo import free_port
 from compat_tests.harness.service import Service
+from ipfs_cluster.clock import SystemClock
+from ipfs_cluster.identity import load_or_create
+from ipfs_cluster.nodes.embedded import EmbeddedNode, Sources
 from ipfs_cluster.settings import load
 from ipfs_proxy.compose import Service as Composed
 from ipfs_proxy.compose import compose
+from ipfs_proxy.embedded import EmbeddedServer
+from ipfs_proxy.front.server import Listen
 from ipfs_proxy.loop import runner
 
 T = TypeVar("T")
@@ -45,26 +55,63 @@ class Loop:
         self._thread.join()
 
 
+class EmbeddedHere(NodeDoor):
+    """An embedded node in this process. It keeps its port over restarts."""
+
+    def __init__(self, folder: Path, loop: Loop) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self._loop = loop
+        self._parts: tuple[EmbeddedServer, EmbeddedNode, Sources] | None = None
+
+    def start(self) -> None:
+        """Until it answers."""
+        self._loop.run(self._start())
+
+    async def _start(self) -> None:
+        sources = Sources((), SystemClock())
+        node = EmbeddedNode(self.folder, sources)
+        identity = load_or_create(self.folder / "identity.json")
+        server = EmbeddedServer(identity, node, [Listen("127.0.0.1", self.port)], sources=sources)
+        await node.open()
+        await server.start()
+        self._parts = server, node, sources
+
+    def kill(self) -> None:
+        """At once: what it does is cut off."""
+        self._loop.run(self._end())
+
+    async def _end(self) -> None:
+        if self._parts is not None:
+            server, node, sources = self._parts
+            await server.close(0.0)
+            await node.close()
+            await sources.close()
+            self._parts = None
+
+
 class ServiceHere(Service):
     """A service that is composed from its data folder in this process."""
 
-    loop: Loop
-    composed: Composed | None = None
+    def __init__(self, loop: Loop, folder: Path, nodes: Sequence[NodeDoor], **overrides: Any) -> None:
+        self._loop = loop
+        self._composed: Composed | None = None
+        self._begin(folder, [node.multiaddr for node in nodes], overrides)
 
     def start(self, *, ready: bool = True, env: dict[str, str] | None = None) -> None:
         """Until both doors answer."""
-        self.loop.run(self._start(env or {}))
+        self._loop.run(self._start(env or {}))
 
     async def _start(self, env: dict[str, str]) -> None:
         settings, _ = load(self.folder, env)
-        self.composed = compose(self.folder, settings, env, "0")
-        await self.composed.start()
+        self._composed = compose(self.folder, settings, env, "0")
+        await self._composed.start()
 
     def stop(self) -> int:
         """In good order."""
-        if self.composed is not None:
-            self.loop.run(self.composed.close(10.0))
-            self.composed = None
+        if self._composed is not None:
+            self._loop.run(self._composed.close(10.0))
+            self._composed = None
         return 0
 
     def kill(self) -> None:

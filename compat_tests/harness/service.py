@@ -24,8 +24,12 @@ class Service(ServiceDoors):
     """A service in front of these nodes; the first is home. `configure` may be called again between starts."""
 
     def __init__(self, folder: Path, nodes: Sequence[KuboNode], **overrides: Any) -> None:
-        self.folder = folder
         self.nodes = list(nodes)
+        self._begin(folder, [node.multiaddr for node in nodes], overrides)
+
+    def _begin(self, folder: Path, addresses: Sequence[str], overrides: dict[str, Any]) -> None:
+        self.folder = folder
+        self._addresses = addresses
         self.port = free_port()
         self.rest_port = free_port()
         self.child: Child | None = None
@@ -41,7 +45,7 @@ class Service(ServiceDoors):
     ) -> None:
         """Write service.json."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        listed = [{"name": f"n{i}", "node_multiaddress": node.multiaddr} for i, node in enumerate(self.nodes)]
+        listed = [{"name": f"n{i}", "node_multiaddress": address} for i, address in enumerate(self._addresses)]
         document = {
             "cluster": {"peername": "test", **FAST, **(cluster or {})},
             "api": {
