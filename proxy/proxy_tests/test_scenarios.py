@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -21,12 +22,12 @@ def loop() -> Iterator[Loop]:
 class TestEmbedded(ClusterScenarios):
     @pytest.fixture
     def three(self, tmp_path: Path, loop: Loop) -> Iterator[Three]:
-        nodes = [EmbeddedHere(tmp_path / f"node{i}", loop) for i in range(3)]
-        for node in nodes:
-            node.start()
-        service = ServiceHere(loop, tmp_path / "service", nodes, **QUICK)
-        service.start()
-        yield Three(service, nodes)
-        service.stop()
-        for node in nodes:
-            node.kill()
+        with ExitStack() as stack:
+            nodes = [EmbeddedHere(tmp_path / f"node{i}", loop) for i in range(3)]
+            for node in nodes:
+                stack.callback(node.kill)
+                node.start()
+            service = ServiceHere(loop, tmp_path / "service", nodes, **QUICK)
+            stack.callback(service.stop)
+            service.start()
+            yield Three(service, nodes)
