@@ -4,10 +4,10 @@ Question: does it keep within 100 MB of memory, and what does it cost beyond has
 Method: one file of random bytes, 100,000 a block, imported and put as `add` does it: 4 MiB of blocks together, and
 acknowledged when they are durable. Beside it one thread of bare hashlib and file writes, each block a file in one of
 1,024 folders, the files synchronised 4 MiB at a time (`fdatasync`), or, for what durability costs, not at all.
-A process each, which take turns; the bare ones write half as many blocks in a round, which are removed after it, outside
-the time; the ratios are of the time a block. Then what a node does with all of it: the pin's walk; in
-a new process counting, listing, reading every byte back, verifying every block, a collection of nothing and one of
-everything. Memory is the highest resident size of the node's process, all of it, in each part.
+A process each, which take turns; the bare ones write half as many blocks in a round, removed after it, outside the
+time. Ratios are of the time a block. Then what a node does with all of it: the pin's walk; in a new process
+counting, listing, reading every byte back, verifying every block, a collection of nothing and one of everything.
+Memory is the highest resident size of the node's process, all of it, in each part.
 """
 
 from __future__ import annotations
