@@ -87,7 +87,7 @@ def test_two_clusters_cannot_be_each_others_node(trio: list[KuboNode], service_f
     first, second = service_factory(trio[:1]), service_factory(trio[1:2])
     for service, nodes in ((first, [second]), (second, [first])):
         service.stop()
-        service.nodes = nodes  # type: ignore[assignment]
+        service.addresses = [node.multiaddr for node in nodes]
         service.configure()
         service.start()
     eventually(lambda: "a node of itself" in json.dumps(first.rest("/peers")), "the first refuses")
@@ -103,9 +103,12 @@ def test_a_loop_through_a_further_node_is_cut_on_one_side(
     for node in trio:
         clear_pins(node)
     first, second = service_factory(trio[:1]), service_factory(trio[1:2])
-    for service, nodes in ((first, [trio[0], second]), (second, [trio[1], first])):
+    for service, addresses in (
+        (first, [trio[0].multiaddr, second.multiaddr]),
+        (second, [trio[1].multiaddr, first.multiaddr]),
+    ):
         service.stop()
-        service.nodes = nodes  # type: ignore[assignment]
+        service.addresses = addresses
         service.configure()
         service.start()
 

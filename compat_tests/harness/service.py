@@ -21,7 +21,9 @@ FAST = {"monitor_ping_interval": "1s", "pin_recover_interval": "3s"}
 
 
 class Service(ServiceDoors):
-    """A service in front of these nodes; the first is home. `configure` may be called again between starts."""
+    """A service in front of these nodes; the first is home. `configure` may be called again between starts, then with
+    other `addresses` (multiaddrs) of nodes, too.
+    """
 
     def __init__(self, folder: Path, nodes: Sequence[KuboNode], **overrides: Any) -> None:
         self.nodes = list(nodes)
@@ -29,7 +31,7 @@ class Service(ServiceDoors):
 
     def _begin(self, folder: Path, addresses: Sequence[str], overrides: dict[str, Any]) -> None:
         self.folder = folder
-        self._addresses = addresses
+        self.addresses = addresses
         self.port = free_port()
         self.rest_port = free_port()
         self.child: Child | None = None
@@ -45,7 +47,7 @@ class Service(ServiceDoors):
     ) -> None:
         """Write service.json."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        listed = [{"name": f"n{i}", "node_multiaddress": address} for i, address in enumerate(self._addresses)]
+        listed = [{"name": f"n{i}", "node_multiaddress": address} for i, address in enumerate(self.addresses)]
         document = {
             "cluster": {"peername": "test", **FAST, **(cluster or {})},
             "api": {

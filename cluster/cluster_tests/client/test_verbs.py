@@ -177,6 +177,7 @@ async def test_foreign_pins_and_garbage(world: World, client: Any) -> None:
     world.nodes[0].garbage = [cid(6)]
     world.nodes[1].away = "gone"
     await world.peers[1].monitor.check()
+    await world.settle()
     collected = await client.gc()
     assert collected["peer0"].removed == (cids.text(cid(6)),)
     assert "gone" in collected["peer1"].error

@@ -14,6 +14,7 @@ from ipfs_cluster import cid as cids
 from ipfs_cluster.attempt import TrackerSettings
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.core.room import RoomRule
+from ipfs_cluster.doubt import SETTLE
 from ipfs_cluster.model import PeerId, PinMode, TrackerStatus
 from ipfs_cluster.monitor import MonitorSettings
 from ipfs_cluster.nodes.empty import EMPTY_RAW_BLOCK
@@ -83,6 +84,10 @@ class World:
             seconds -= step
             for _ in range(200):
                 await asyncio.sleep(0)
+
+    async def settle(self) -> None:
+        """Until nothing is in doubt any more: a node that came may still be at work on what others asked of it."""
+        await self.pass_time(4 * SETTLE)
 
     async def restart(self) -> Cluster:
         """Stop and start over what is durable."""

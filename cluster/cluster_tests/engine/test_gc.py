@@ -10,7 +10,6 @@ import pytest
 from cluster_tests.engine.conftest import RECURSIVE, World, cid, until
 from ipfs_cluster import Collected
 from ipfs_cluster.cid import Cid
-from ipfs_cluster.doubt import SETTLE
 from ipfs_cluster.errors import NodeError, NodeUnreachable
 from ipfs_cluster.gate import Gate, GateBusy
 from ipfs_cluster.gc import PAGES
@@ -101,9 +100,8 @@ async def collect(world: World) -> list[Collected]:
 
 
 async def start(world: World) -> None:
-    """Nothing is in doubt any more: a node that came may still be at work on what others asked of it."""
     await world.start()
-    await world.pass_time(4 * SETTLE)
+    await world.settle()
 
 
 def errors(found: list[Collected]) -> dict[str, str]:

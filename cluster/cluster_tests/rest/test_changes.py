@@ -166,6 +166,7 @@ async def test_each_pin_that_is_tried_again_is_told_once(
 
 
 async def test_garbage_is_collected_everywhere_or_at_home(world: World, client: Client) -> None:
+    await world.settle()
     world.nodes[2].garbage = [cid(1), cid(2)]
     found = (await (await client.post("/ipfs/gc")).json())["peer_map"]
     freed = {"peer": "peer2", "peername": "name2", "keys": [{"key": ONE}, {"key": TWO}]}

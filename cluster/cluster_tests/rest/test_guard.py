@@ -59,6 +59,7 @@ def guarded(application: web.Application, world: World) -> web.Application:
 @pytest.fixture
 async def client(world: World) -> AsyncIterator[Client]:
     cluster = await world.start(1, 1)
+    await world.settle()
     async with TestClient(TestServer(guarded(app(cluster, "0"), world))) as made:
         yield made
 

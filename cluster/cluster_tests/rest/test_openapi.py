@@ -111,6 +111,13 @@ class Api:
         self.looked: dict[str, set[str]] = defaultdict(set)
 
 
+async def time_passes(world: World) -> None:
+    """A collection after an upload that was cut waits for a comparison, and that for the clock."""
+    while True:
+        await world.pass_time(1)
+        await asyncio.sleep(0.02)
+
+
 @pytest.fixture
 async def api(world: World) -> AsyncIterator[Api]:
     world.network.content = Everything()
@@ -137,9 +144,11 @@ async def api(world: World) -> AsyncIterator[Api]:
         return answer
 
     application.middlewares.append(note)
-    async with TestServer(application) as server:
+    async with TestServer(application) as server, asyncio.TaskGroup() as group:
         found.append(Api(application, server))
+        ticking = group.create_task(time_passes(world))
         yield found[0]
+        ticking.cancel()
     await telemetry.close()
 
 

@@ -137,6 +137,7 @@ WHAT = ("missing", "settled", "stranger", "gone")
 async def test_collections(scraper: Scraper) -> None:
     world, cluster = scraper.world, scraper.world.cluster
     assert cluster is not None
+    await world.settle()
     world.nodes[0].garbage = [cid(8), cid(9)]
 
     async def refused() -> AsyncIterator[list[tuple[Cid | None, str]]]:
