@@ -138,13 +138,19 @@ PINNED = [status(peer, TrackerStatus.PINNED) for peer in (A, B, C)]
             Pin(cid(1)),
             [*PINNED[:2], status(C, TrackerStatus.CLUSTER_ERROR, error=NOT_COMPARED)],
             ALL_UP,
-            "Held by 2, wanted on all 3 peers: below its minimum. Whether nodeC holds it is not known yet.",
+            "Held by 2, wanted on all 3 peers: not all of them. Whether nodeC holds it is not known yet.",
         ),
         (
             Pin(cid(1)),
             [*PINNED[:2], status(C, TrackerStatus.PIN_ERROR, error="blocked")],
             Outlook({A: UP, B: UP, C: UP}, {}, barred={C: Failure.BLOCKED}),
-            "Held by 2, wanted on all 3 peers: below its minimum. nodeC cannot make its copy (blocked).",
+            "Held by 2, wanted on all 3 peers: not all of them. nodeC cannot make its copy (blocked).",
+        ),
+        (
+            Pin(cid(1)),
+            [*PINNED[:2], status(C, TrackerStatus.CLUSTER_ERROR)],
+            ALL_UP,
+            "Held by 2, wanted on all 3 peers: not all of them. nodeC does not answer, and gets it when back.",
         ),
         (Pin(cid(1)), PINNED, ALL_UP, "Held by 3, wanted on all 3 peers: complete."),
         (
@@ -291,7 +297,7 @@ def facts(**more: object) -> PeerFacts:
         (
             facts(standing=DRAINING, remaining=1, stuck=1),
             "Its node answers, for 2 h. It has nothing to do. It is being drained: 1 pin is still to be moved; no "
-            "other peer has room for 1 of them. `drain --undo` takes it into service again.",
+            "other peer can take 1 of them, `why CID` says of each why not. `drain --undo` takes it into service again.",
         ),
         (
             facts(standing=DRAINING),

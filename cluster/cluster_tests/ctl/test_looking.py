@@ -112,8 +112,13 @@ def test_why(api: responses.RequestsMock, capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize(
     ("arguments", "method", "answer", "text"),
     [
-        ([], "POST", {"draining": True, "done": False, "remaining": 1200, "stuck": 0}, "1,200 pins are still"),
-        (["--status"], "GET", {"draining": True, "done": False, "remaining": 5, "stuck": 5}, "for 5 of them no other"),
+        ([], "POST", {"draining": True, "done": False, "remaining": 1200, "stuck": 0}, "1,200 pins have still"),
+        (
+            ["--status"],
+            "GET",
+            {"draining": True, "done": False, "remaining": 5, "stuck": 5},
+            "no other peer can take 5 of them",
+        ),
         (["--status"], "GET", {"draining": True, "done": True, "remaining": 0, "stuck": 0}, "may be taken out of"),
         (["--undo"], "DELETE", {"draining": False, "done": False, "remaining": 3, "stuck": 0}, "is in service; 3 pins"),
     ],

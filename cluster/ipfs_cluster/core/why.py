@@ -62,8 +62,9 @@ def _verdict(pin: Pin, wanted: Sequence[PinStatus], held: int, minimum: int, max
         if len(pin.allocations) > maximum:
             return "complete; it is being moved, and what is too much is let go of when the new copies are made."
         return "complete."
-    text = "complete." if held >= maximum else "enough." if held >= minimum else "below its minimum."
-    text += _parts(wanted, draining, outlook)
+    lacking = "below its minimum." if pin.allocations else "not all of them."
+    text = "complete." if held >= maximum else "enough." if held >= minimum else lacking
+    text += _parts(wanted, draining, outlook, everywhere=not pin.allocations)
     away = any(status.status is TrackerStatus.CLUSTER_ERROR for status in wanted)
     if pin.allocations and (_missing(pin, maximum, outlook) or (away and outlook.hold)):
         text += _replacement(held < minimum, draining, outlook)
@@ -79,7 +80,7 @@ def _missing(pin: Pin, maximum: int, outlook: Outlook) -> bool:
     return len(good) < maximum
 
 
-def _parts(wanted: Sequence[PinStatus], draining: Sequence[PinStatus], outlook: Outlook) -> str:
+def _parts(wanted: Sequence[PinStatus], draining: Sequence[PinStatus], outlook: Outlook, *, everywhere: bool) -> str:
     """The peers that do not hold it, or not for long."""
     text = ""
     if draining:
@@ -98,7 +99,9 @@ def _parts(wanted: Sequence[PinStatus], draining: Sequence[PinStatus], outlook: 
     if busy:
         text += f" {_names(busy)} {'is' if len(busy) == 1 else 'are'} to get it, see below."
     if away:
-        text += f" {_names(away)} {'does' if len(away) == 1 else 'do'} not answer{_given_up(away, outlook)}."
+        text += f" {_names(away)} {'does' if len(away) == 1 else 'do'} not answer"
+        later = f", and {'gets' if len(away) == 1 else 'get'} it when back"
+        text += (later if everywhere else _given_up(away, outlook)) + "."
     return text
 
 
@@ -279,7 +282,9 @@ def _draining(facts: PeerFacts) -> str:
         text = " It is drained: nothing is allocated to it any more, and it may be taken out of service."
     else:
         text = f" It is being drained: {_number(facts.remaining, 'pin is', 'pins are')} still to be moved"
-        text += f"; no other peer has room for {facts.stuck:,} of them." if facts.stuck else "."
+        if facts.stuck:
+            text += f"; no other peer can take {facts.stuck:,} of them, `why CID` says of each why not"
+        text += "."
     return text + " `drain --undo` takes it into service again."
 
 
@@ -287,7 +292,8 @@ def _absence(facts: PeerFacts) -> str:
     if facts.standing is PeerStanding.DRAINING:
         return ""
     if facts.standing is PeerStanding.GONE:
-        return f"Its copies count no longer; {facts.remaining:,} pins are still allocated to it. "
+        left = _number(facts.remaining, "pin is", "pins are")
+        return f"Its copies count no longer; {left} still allocated to it. "
     if facts.gone_in is not None and facts.gone_in > 0:
         return f"Its copies count for another {span(facts.gone_in)}. "
     return "Its copies still count. "

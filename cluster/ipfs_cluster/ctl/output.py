@@ -95,8 +95,9 @@ def drain(value: dict[str, Any]) -> str:
         return f"{name} is in service; {value['remaining']:,} pins are allocated to it."
     if value["done"]:
         return f"{name} is drained: nothing is allocated to it any more, and it may be taken out of service."
-    stuck = f"; for {value['stuck']:,} of them no other peer has room" if value["stuck"] else ""
-    return f"{name} is being drained: {value['remaining']:,} pins are still allocated to it{stuck}."
+    stuck = f"; no other peer can take {value['stuck']:,} of them, `why CID` says why not" if value["stuck"] else ""
+    left = "1 pin has" if value["remaining"] == 1 else f"{value['remaining']:,} pins have"
+    return f"{name} is being drained: {left} still to leave it{stuck}."
 
 
 def adopted(value: dict[str, Any]) -> str:
