@@ -121,6 +121,19 @@ def coded(code: int) -> HashFunction | None:
     return _by_code().get(code)
 
 
+def refused(multihash: bytes) -> str | None:
+    """None if there can be a block of this multihash, else why no data would ever do, in Kubo's words."""
+    code, at = varint.decode(multihash, 0)
+    length, _ = varint.decode(multihash, at)
+    if coded(code) is None:
+        return "potentially insecure hash functions not allowed"
+    if code != IDENTITY and length < MIN_DIGEST:
+        return f"digest too small: must be at least {MIN_DIGEST} bytes"
+    if length > MAX_DIGEST:
+        return f"digest too large: must be no more than {MAX_DIGEST} bytes"
+    return None
+
+
 def fault(multihash: bytes, parts: Iterable[Part]) -> str | None:
     """None if the parts are the data of the multihash, else what is wrong, in words.
 
@@ -131,10 +144,8 @@ def fault(multihash: bytes, parts: Iterable[Part]) -> str | None:
     function = coded(code)
     if function is None:
         return f"hash function 0x{code:x} is not accepted for blocks"
-    if code != IDENTITY and length < MIN_DIGEST:
-        return f"digest too small: must be at least {MIN_DIGEST} bytes"
-    if length > MAX_DIGEST:
-        return f"digest too large: must be no more than {MAX_DIGEST} bytes"
+    if (reason := refused(multihash)) is not None:
+        return reason
     hasher = function.new()
     for part in parts:
         hasher.update(part)

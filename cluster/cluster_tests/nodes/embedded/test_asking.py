@@ -37,10 +37,23 @@ def test_who_lacks_it_is_asked_again_later_and_later() -> None:
 
 def test_who_fails_rests_for_every_question() -> None:
     source = Source(NEAR, "a")
-    source.failed("refused", 10.0)
+    source.failed("refused", 9.0, 10.0)
     assert Question().next([source], [], 10.0) == (None, REST[0])
-    for _ in range(20):
-        source.failed("refused", 10.0)
-    assert Question().next([source], [], 10.0) == (None, REST[1])
-    source.gave(20.0)
-    assert (source.error, Question().next([source], [], 20.0)) == ("", (source, 0.0))
+    for now in range(11, 31):
+        source.failed("refused", now - 0.5, now)
+    assert Question().next([source], [], 30.0) == (None, REST[1])
+    source.gave(40.0)
+    assert (source.error, Question().next([source], [], 40.0)) == ("", (source, 0.0))
+
+
+def test_requests_that_fail_together_are_one_failure() -> None:
+    source = Source(NEAR, "a")
+    for now in (10.0, 10.1, 10.2):
+        source.failed("refused", 9.0, now)
+    assert (source.failures, source.rests_until) == (1, 10.0 + REST[0])
+    source.failed("refused again", 11.0, 12.0)
+    assert (source.failures, source.rests_until, source.error) == (2, 12.0 + 2 * REST[0], "refused again")
+    source.lacks()
+    assert source.error == ""
+    source.failed("broken", 11.5, 13.0)
+    assert (source.failures, source.rests_until) == (1, 13.0 + REST[0])

@@ -15,6 +15,7 @@ from ipfs_cluster.cid import Cid
 from ipfs_cluster.clock import SystemClock
 from ipfs_cluster.errors import NodeError
 from ipfs_cluster.nodes.embedded import Sources
+from ipfs_cluster.nodes.embedded.sources import AT_ONCE, AT_ONE, ENDED
 from ipfs_cluster.unixfs.model import MAX_BLOCK
 
 BLOCK = raw(b"a block" * 1000)
@@ -144,6 +145,19 @@ async def silent(request: web.Request) -> web.StreamResponse:
     raise AssertionError
 
 
+async def dripping(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write(b"x")
+    return await silent(request)
+
+
+async def compressed(request: web.Request) -> web.StreamResponse:
+    response = web.Response(body=BLOCK[1])
+    response.enable_compression()
+    return response
+
+
 async def cut(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Length": "7000"})
     await response.prepare(request)
@@ -216,6 +230,92 @@ async def test_one_search_serves_all_who_wait_and_ends_with_the_last(sources: So
     with pytest.raises(asyncio.CancelledError):
         await alone
     assert not sources._searches
+
+
+@pytest.mark.parametrize("answer", [silent, dripping])
+async def test_a_source_that_hangs_takes_no_place_of_the_others(
+    sources: Sources, gateway: Gateways, answer: Answer
+) -> None:
+    bad, good = await gateway("bad"), await gateway("good")
+    bad.answer = answer
+    blocks = [raw(f"{number}".encode() * 50) for number in range(AT_ONCE + AT_ONE)]
+    good.has(*blocks)
+    await sources.connect("bad", bad.url)
+    await sources.connect("good", good.url)
+    async with asyncio.timeout(10):
+        found = await asyncio.gather(*(sources.fetch(cid) for cid, _ in blocks))
+    assert list(found) == [data for _, data in blocks]
+
+
+async def test_who_waits_for_a_source_that_fails_meanwhile_does_not_ask_it(sources: Sources, gateway: Gateways) -> None:
+    bad, good = await gateway("bad"), await gateway("good")
+    bad.answer = answering(500)
+    blocks = [raw(f"{number}".encode() * 50) for number in range(AT_ONCE + AT_ONE)]
+    good.has(*blocks)
+    await sources.connect("bad", bad.url)
+    await sources.connect("good", good.url)
+    async with asyncio.timeout(10):
+        found = await asyncio.gather(*(sources.fetch(cid) for cid, _ in blocks))
+    assert list(found) == [data for _, data in blocks]
+    assert len(bad.asked) < len(blocks)
+
+
+async def test_a_request_ends_even_if_something_comes_now_and_then(gateway: Gateways) -> None:
+    node = await gateway("peer")
+    node.answer = dripping
+    sources = Sources((), SystemClock(), patience=0.2)
+    await sources.connect("peer", node.url)
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        waiting = group.create_task(sources.fetch(BLOCK[0]))
+        await node.first.wait()
+        node.answer = None
+        node.has(BLOCK)
+    assert waiting.result() == BLOCK[1]
+    assert len(node.asked) == 2
+    await sources.close()
+
+
+async def test_blocks_are_not_asked_for_compressed(sources: Sources, gateway: Gateways) -> None:
+    node = await gateway("peer")
+    node.answer = compressed
+    await sources.connect("peer", node.url)
+    async with asyncio.timeout(10):
+        assert await sources.fetch(BLOCK[0]) == BLOCK[1]
+
+
+UNKNOWN = {
+    "md5": (b"\xd5\x01\x10" + bytes(16), "potentially insecure hash functions not allowed"),
+    "short": (b"\x12\x04" + bytes(4), "digest too small: must be at least 20 bytes"),
+    "long": (b"\x00\x81\x01" + bytes(129), "digest too large: must be no more than 128 bytes"),
+}
+
+
+@pytest.mark.parametrize(("hashed", "reason"), UNKNOWN.values(), ids=UNKNOWN)
+async def test_what_can_never_be_verified_is_refused_and_no_source_is_blamed(
+    sources: Sources, gateway: Gateways, hashed: bytes, reason: str
+) -> None:
+    node = await gateway("peer")
+    await sources.connect("peer", node.url)
+    async with asyncio.timeout(10):
+        with pytest.raises(NodeError, match=reason):
+            await sources.fetch(cids.make(cids.RAW, hashed))
+    assert (node.asked, sources.troubles()) == ([], [])
+
+
+async def test_whoever_waits_learns_that_the_node_closes(gateway: Gateways) -> None:
+    node = await gateway("peer")
+    sources = Sources((), SystemClock())
+    await sources.connect("peer", node.url)
+    waiting = [asyncio.get_running_loop().create_task(sources.fetch(BLOCK[0])) for _ in range(2)]
+    await node.first.wait()
+    async with asyncio.timeout(10):
+        await sources.close()
+        told = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [str(error) for error in told if isinstance(error, NodeError)] == [ENDED] * 2
+        with pytest.raises(NodeError, match=ENDED):
+            await sources.fetch(BLOCK[0])
+        with pytest.raises(NodeError, match=ENDED):
+            await sources.connect("peer", node.url)
 
 
 async def test_many_blocks_at_once(sources: Sources, gateway: Gateways) -> None:

@@ -26,6 +26,7 @@ class Source:
     url: str
     peer: str = ""
     failures: int = 0
+    failed_at: float = -inf
     rests_until: float = -inf
     answered: float = -inf
     error: str = ""
@@ -42,13 +43,17 @@ class Source:
 
     def lacks(self) -> None:
         """It answered that it does not have one."""
-        self.failures, self.rests_until = 0, -inf
+        self.failures, self.rests_until, self.error = 0, -inf, ""
 
-    def failed(self, error: str, now: float) -> None:
-        """It did not answer, or not with what was asked for."""
-        self.rests_until = now + _doubled(REST, self.failures)
-        self.failures += 1
+    def failed(self, error: str, asked: float, now: float) -> None:
+        """It did not answer what it was asked then, or not with that. Requests that were under way together fail
+        together, and count as one failure: else a node that restarts under load rests for the longest time at once.
+        """
         self.error = error
+        if asked > self.failed_at or not self.failures:
+            self.rests_until = now + _doubled(REST, self.failures)
+            self.failures += 1
+            self.failed_at = now
 
 
 @dataclass(slots=True)

@@ -14,6 +14,8 @@ from math import inf
 
 import aiohttp
 
+from ipfs_cluster import cid as cids
+from ipfs_cluster import multihash
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.cid import text as cid_text
 from ipfs_cluster.errors import BadContent, NodeError
@@ -29,12 +31,18 @@ RAW_BLOCK = "application/vnd.ipld.raw"
 ABSENT = (404, 410, 412, 504)
 """What gateways say when they do not have a block, or did not find it in time."""
 AT_ONCE = 32
-"""Requests in all; and to one source a quarter of them."""
+"""Requests in all."""
+AT_ONE = 8
+"""Requests to one source. Those that wait for it take no place of the others: a source that hangs stops only itself."""
 SILENCE = aiohttp.ClientTimeout(total=None, sock_connect=5.0, sock_read=15.0)
-"""A public gateway may look for a block for as long as it says something."""
+PATIENCE = 60.0
+"""Seconds for one request in all, as a source may send a byte now and then for ever."""
 HEDGE = 1.0
 """Seconds after which the next source is asked beside one that has not answered."""
 PROBE = 5.0
+
+
+ENDED = "the node no longer looks for blocks"
 
 
 @dataclass(slots=True)
@@ -46,20 +54,30 @@ class _Search:
     found: asyncio.Future[bytes] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     waiting: int = 0
 
+    def ended(self, _task: asyncio.Task[None]) -> None:
+        """Nobody looks for it any more; those who wait learn of it."""
+        if not self.found.done():
+            self.found.set_exception(NodeError(ENDED))
+
 
 class Sources:
     """All sources of one node; `close` it. gateways: URLs of public ones, the best first."""
 
-    def __init__(self, gateways: Sequence[str], clock: Clock) -> None:
+    def __init__(self, gateways: Sequence[str], clock: Clock, patience: float = PATIENCE) -> None:
+        """patience: seconds for one request."""
         self._sources = [Source(url.rstrip("/")) for url in gateways]
         self._clock = clock
         self._session: aiohttp.ClientSession | None = None
         self._searches: dict[Cid, _Search] = {}
+        self._patience = patience
+        self._closed = False
         self._tasks = TaskSet()
         self._places = asyncio.Semaphore(AT_ONCE)
+        self._places_at = {source: asyncio.Semaphore(AT_ONE) for source in self._sources}
 
     async def close(self) -> None:
-        """End what is looked for."""
+        """End what is looked for; whoever waits for it gets a NodeError."""
+        self._closed = True
         await self._tasks.close()
         if self._session is not None:
             await self._session.close()
@@ -68,6 +86,8 @@ class Sources:
 
     async def connect(self, peer: str, url: str) -> None:
         """Ask this node from now on. Raises NodeError when nobody answers there, or somebody else."""
+        if self._closed:
+            raise NodeError(ENDED)
         url = url.rstrip("/")
         try:
             async with asyncio.timeout(PROBE), self._client().post(f"{url}/api/v0/id") as response:
@@ -82,8 +102,12 @@ class Sources:
             known.url = url
             known.lacks()
         else:
-            self._sources.append(Source(url, peer))
+            known = Source(url, peer)
+            self._sources.append(known)
+            self._places_at[known] = asyncio.Semaphore(AT_ONE)
         self._sources = [source for source in self._sources if source not in before]
+        for source in before:
+            del self._places_at[source]
         for search in self._searches.values():
             search.changed.set()
 
@@ -98,11 +122,18 @@ class Sources:
     # --- asking ---
 
     async def fetch(self, cid: Cid) -> bytes:
-        """A block, as soon as some source has it. Whoever else waits for the same block shares the search."""
+        """A block, as soon as some source has it. Whoever else waits for the same block shares the search. Raises
+        NodeError for a CID that no block can have, and when the sources are closed.
+        """
+        if (reason := multihash.refused(cids.multihash(cid))) is not None:
+            raise NodeError(reason)
+        if self._closed:
+            raise NodeError(ENDED)
         search = self._searches.get(cid)
         if search is None:
             search = self._searches[cid] = _Search()
             search.task = self._tasks.start(f"fetch {cid_text(cid)}", self._search(cid, search))
+            search.task.add_done_callback(search.ended)
         search.waiting += 1
         try:
             return await asyncio.shield(search.found)
@@ -141,15 +172,22 @@ class Sources:
             await requests.close()
 
     async def _ask(self, source: Source, cid: Cid, search: _Search) -> None:
-        try:
-            async with self._places:
-                data = await self._request(source, cid)
-        except (aiohttp.ClientError, TimeoutError, BadContent, OSError) as error:
-            text = _words(error)
-            if not source.failures:
-                log.warning("fetching from %s failed: %s", source.url, text)
-            source.failed(text, self._clock.monotonic())
+        places = self._places_at.get(source)
+        if places is None:
             return
+        async with places, self._places:
+            asked = self._clock.monotonic()
+            if source.rests_until > asked:
+                return  # it failed somebody else meanwhile
+            try:
+                async with asyncio.timeout(self._patience):
+                    data = await self._request(source, cid)
+            except (aiohttp.ClientError, TimeoutError, BadContent, OSError) as error:
+                text = _words(error)
+                if not source.failures:
+                    log.warning("fetching from %s failed: %s", source.url, text)
+                source.failed(text, asked, self._clock.monotonic())
+                return
         if data is None:
             source.lacks()
             return
@@ -159,7 +197,7 @@ class Sources:
 
     async def _request(self, source: Source, cid: Cid) -> bytes | None:
         """The block, None if the source does not have it. Raises what a bad answer is."""
-        headers = {"Accept": RAW_BLOCK}
+        headers = {"Accept": RAW_BLOCK, "Accept-Encoding": "identity"}
         if source.peer:
             headers["Cache-Control"] = "only-if-cached"
         url = f"{source.url}/ipfs/{cid_text(cid)}?format=raw"
@@ -179,7 +217,7 @@ class Sources:
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.TCPConnector(limit=AT_ONCE, limit_per_host=AT_ONCE // 4)
+            connector = aiohttp.TCPConnector(limit=0)
             self._session = aiohttp.ClientSession(connector=connector, timeout=SILENCE, auto_decompress=False)
         return self._session
 
