@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from compat_tests.harness.embedded import EmbeddedProcess, more_content
 from compat_tests.harness.kubo import KuboNode
 from compat_tests.harness.service import Service
-from compat_tests.harness.twins import Twins
+from compat_tests.harness.twins import Pair, Twins
 
 
 @pytest.fixture(scope="session")
@@ -80,6 +81,20 @@ def twins(
     made.put_content()
     yield made
     service.stop()
+
+
+@pytest.fixture(scope="session")
+def pair(kubo_factory: Callable[..., KuboNode], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """A bare Kubo and an embedded node with the same content."""
+    kubo = kubo_factory()
+    clear_pins(kubo)
+    embedded = EmbeddedProcess(tmp_path_factory.mktemp("embedded"))
+    embedded.start()
+    made = Pair(kubo, embedded)
+    made.put_content()
+    more_content(made)
+    yield made
+    embedded.stop()
 
 
 def clear_pins(node: KuboNode) -> None:

@@ -123,13 +123,9 @@ def cli(binary: Path, multiaddr: str, *arguments: str, stdin: str | None = None)
     return done.returncode, done.stdout, done.stderr
 
 
-def test_the_ipfs_command(front: Service, bare: KuboNode, tree: Path) -> None:
-    clear_pins(bare)
-    clear_pins_of(front)
-    binary = bare.binary
-    _, added, _ = cli(binary, bare.multiaddr, "add", "-Q", "-r", "--pin=false", str(tree))
-    cid = added.strip()
-    commands: list[tuple[list[str], str | None]] = [
+def commands(tree: Path, cid: str) -> list[tuple[list[str], str | None]]:
+    """What the `ipfs` command is asked, with its standard input. tree: a folder; cid: of the same."""
+    return [
         (["add", "-r", str(tree)], None),
         (["add", "-q", str(tree / "x")], None),
         (["add", "-Q", "-w", str(tree / "x"), str(tree / "sub" / "y z")], None),
@@ -156,7 +152,15 @@ def test_the_ipfs_command(front: Service, bare: KuboNode, tree: Path) -> None:
         (["cat", "QmNonsense"], None),
         (["pin", "add", "--timeout=300ms", "QmVQ5gFjHwkRRhJXhFXXwHhMxZ1GPLEJZ6qPXGsM9pZtGF"], None),
     ]
-    for arguments, stdin in commands:
+
+
+def test_the_ipfs_command(front: Service, bare: KuboNode, tree: Path) -> None:
+    clear_pins(bare)
+    clear_pins_of(front)
+    binary = bare.binary
+    _, added, _ = cli(binary, bare.multiaddr, "add", "-Q", "-r", "--pin=false", str(tree))
+    cid = added.strip()
+    for arguments, stdin in commands(tree, cid):
         direct = cli(binary, bare.multiaddr, *arguments, stdin=stdin)
         proxied = cli(binary, front.multiaddr, *arguments, stdin=stdin)
         assert proxied[:2] == direct[:2], arguments

@@ -66,7 +66,7 @@ def parse(text: str) -> Cid:
 
     Raises InvalidCid with go-cid's text: "cid too short", "selected encoding not supported", ….
     """
-    if len(text) < 2:
+    if len(text) < 2 and text.isascii():
         raise InvalidCid("cid too short")
     if len(text) == 46 and text.startswith("Qm"):
         return _validated(_positional_decode(text, _B58, "base58"))
@@ -229,6 +229,8 @@ def _bits_decode(body: str, alphabet: str, bits: int, name: str) -> bytes:
     for position, char in enumerate(body):
         digit = alphabet.find(char)
         if digit < 0:
+            if name.startswith("base16"):
+                raise InvalidCid(f"encoding/hex: invalid byte: U+{ord(char):04X} '{char}'")
             kind = "base32" if name.startswith("base32") else "base64" if name.startswith("base64") else name
             raise InvalidCid(f"illegal {kind} data at input byte {position}")
         value = value << bits | digit

@@ -3,19 +3,40 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from compat_tests.harness.http import Answer, directory_part, file_part, multipart, post
 from compat_tests.harness.kubo import EMPTY_BLOCK, KuboNode
 from compat_tests.harness.service import Service
 
 
+class Fillable(Protocol):
+    """A node that content can be added to."""
+
+    @property
+    def address(self) -> tuple[str, int]: ...
+
+    def add(self, content: bytes, **options: str) -> str: ...
+
+
+class Twin(Protocol):
+    """What is held against a bare node: a service and its nodes, or a node of another kind."""
+
+    @property
+    def address(self) -> tuple[str, int]: ...
+
+    @property
+    def nodes(self) -> Sequence[Fillable]: ...
+
+
 @dataclass
-class Twins:
-    """A bare node and a service before its twin, with the same content."""
+class Pair:
+    """A bare node and what is held against it, with the same content."""
 
     bare: KuboNode
-    service: Service
+    other: Twin
     names: dict[str, str] = field(default_factory=dict)
 
     def put_content(self) -> None:
@@ -26,7 +47,7 @@ class Twins:
             file_part("d/sub/b", b"file b\n"),
             file_part("d/c", b"c" * 300_000),
         )
-        for node in (self.bare, *self.service.nodes):
+        for node in (self.bare, *self.other.nodes):
             answer = post(node.address, "/api/v0/add?pin=false", headers=headers, body=body)
             values = {value["Name"]: value["Hash"] for value in map(json.loads, answer.text.splitlines())}
             self.names |= {"dir": values["d"], "sub": values["d/sub"], "a": values["d/a"], "c": values["d/c"]}
@@ -42,7 +63,7 @@ class Twins:
 
     def reset(self) -> None:
         """The same pins on both: dir (named), direct directly, nothing else."""
-        for address in (self.bare.address, self.service.address):
+        for address in (self.bare.address, self.other.address):
             for kind in ("recursive", "direct"):
                 answer = post(address, f"/api/v0/pin/ls?type={kind}&stream=true")
                 for line in answer.text.splitlines():
@@ -56,7 +77,15 @@ class Twins:
         """The answers of the bare node and of the proxy, to a client that sees trailers."""
         target = self.fill(path)
         options["headers"] = {"User-Agent": "Go-http-client/1.1", **options.get("headers", {})}  # type: ignore[dict-item]
-        return post(self.bare.address, target, **options), post(self.service.address, target, **options)  # type: ignore[arg-type]
+        return post(self.bare.address, target, **options), post(self.other.address, target, **options)  # type: ignore[arg-type]
+
+
+class Twins(Pair):
+    """A bare node and a service before its twin."""
+
+    def __init__(self, bare: KuboNode, service: Service) -> None:
+        super().__init__(bare, service)
+        self.service = service
 
 
 def normal(answer: Answer, *, ordered: bool = True) -> tuple[object, ...]:

@@ -38,18 +38,27 @@ class _Frame:
         self.content = content
         self.empty = True
         self.below: dict[bytes, list[Added]] = {}
+        self.held: dict[bytes, _Frame] = {}
 
 
 class TreeImport:
     """Walks one upload. Every iterator has to be used up before the next call.
 
     Memory: the open file, the open directories, and one line for each directory of the top-level entry.
-    leaves: where chunks are hashed. spool: makes files for directories of many entries.
+    leaves: where chunks are hashed. spool: makes files for directories of many entries. merge: a directory below the
+    top may be entered again after it was left, as some uploads have it; then all directories of a top-level entry are
+    open until its end, and what was said of one first is kept.
     """
 
     def __init__(
-        self, options: ImportOptions, *, leaves: Leaves | None = None, spool: Spool = tempfile.TemporaryFile
+        self,
+        options: ImportOptions,
+        *,
+        leaves: Leaves | None = None,
+        spool: Spool = tempfile.TemporaryFile,
+        merge: bool = False,
     ) -> None:
+        self._merge = merge
         self._options = options
         self._encoder = Encoder(options)
         self._leaves = leaves
@@ -62,22 +71,35 @@ class TreeImport:
 
     def enter(self, name: bytes, metadata: Metadata = NO_METADATA) -> None:
         """A directory begins. metadata: what the upload says of it, kept if the options say so."""
-        self._enter(name, self._path(name), self._kept(metadata))
+        held = self._open[-1].held.pop(name, None) if self._open else None
+        if held is None:
+            self._enter(name, self._path(name), self._kept(metadata))
+        else:
+            self._open.append(held)
 
     def leave(self) -> Iterator[Block | Added]:
         """The innermost directory ends."""
         frame = self._open.pop()
-        if frame.empty and self._open and not self._options.empty_dirs:
-            self._open[-1].empty = False
+        above = self._open[-1] if self._open else None
+        if self._merge and above is not None:
+            above.held[frame.name] = frame
+        else:
+            yield from self._close(frame, above)
+
+    def _close(self, frame: _Frame, above: _Frame | None) -> Iterator[Block | Added]:
+        for held in frame.held.values():
+            yield from self._close(held, frame)
+        if frame.empty and above is not None and not self._options.empty_dirs:
+            above.empty = False
             return
         yield from frame.content.finish()
         node = frame.content.node
         assert node is not None
         lines = [line for name in _link_order(frame) for line in frame.below[name]]
         lines.append(Added(frame.path, node.cid, node.tsize, True))
-        self._settle(frame.name, node)
-        if self._open:
-            self._open[-1].below[frame.name] = lines
+        self._settle(frame.name, node, above)
+        if above is not None:
+            above.below[frame.name] = lines
         else:
             yield from lines
 
@@ -97,7 +119,7 @@ class TreeImport:
         yield from content.finish()
         self._file = None
         assert content.node is not None
-        self._settle(name, content.node)
+        self._settle(name, content.node, self._open[-1] if self._open else None)
         yield Added(self._path(name), content.node.cid, content.node.tsize, False)
 
     def symlink(self, name: bytes, target: bytes, metadata: Metadata = NO_METADATA) -> Iterator[Block | Added]:
@@ -105,7 +127,7 @@ class TreeImport:
         node, block = self._encoder.symlink(target, Metadata(0, self._kept(metadata).mtime))
         if block.stored:
             yield block
-        self._settle(name, node)
+        self._settle(name, node, self._open[-1] if self._open else None)
         yield Added(self._path(name), node.cid, node.tsize, False)
 
     def finish(self) -> Iterator[Block | Added]:
@@ -121,15 +143,15 @@ class TreeImport:
         above = self._open[-1].path if self._open else b""
         return above + b"/" + name if above else name
 
-    def _settle(self, name: bytes, node: Node) -> None:
+    def _settle(self, name: bytes, node: Node, above: _Frame | None) -> None:
         """Hand a finished entry to its directory."""
-        if not self._open:
+        if above is None:
             self.roots.append(node)
             return
         if not name or b"/" in name or name in (b".", b".."):
             raise InvalidArgument(f"an entry of a directory cannot be named {name!r}")
-        self._open[-1].empty = False
-        self._open[-1].content.add(name, node)
+        above.empty = False
+        above.content.add(name, node)
 
     def _kept(self, own: Metadata) -> Metadata:
         """What the options leave of an entry's own metadata."""

@@ -124,7 +124,7 @@ class Adding:
         self._name = params.text("pin-name") or ""
         _check(params)
         self._wrap = params.flag("wrap-with-directory")
-        self._tree = TreeImport(resolve(asked(params)))
+        self._tree = TreeImport(resolve(asked(params)), merge=True)
         self._files = ToFiles(mfs, params.text("to-files"))
         self._about: Told = NOTHING
         self._waiting: list[tuple[Cid, bytes]] = []

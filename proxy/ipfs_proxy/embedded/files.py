@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 from ipfs_cluster import cid as cids
 from ipfs_cluster.errors import ClusterError, InvalidArgument, NodeError
-from ipfs_cluster.unixfs import Asked, FileImport, ImportOptions, Layout, read, resolve
 from ipfs_cluster.unixfs import Node as Dag
+from ipfs_cluster.unixfs import read
 from ipfs_cluster.unixfs.message import Kind
-from ipfs_proxy.embedded.mfs import NO_FILE, Found, Mfs, checked, settings_of, tsize_of
+from ipfs_proxy.embedded import ipld
+from ipfs_proxy.embedded.mfs import NO_FILE, Found, Mfs, checked, tsize_of
 from ipfs_proxy.embedded.node import Node
 from ipfs_proxy.embedded.paths import Resolver
 from ipfs_proxy.embedded.reading import go_mode
 from ipfs_proxy.embedded.table import Call, Entry, Shown
-from ipfs_proxy.embedded.uploads import Upload, uploads
 from ipfs_proxy.embedded.walks import walk
+from ipfs_proxy.embedded.writing import CID, FLUSH, SYMLINKS, WRITE, Writing, number, settings
 from ipfs_proxy.wire.params import Option
 
-FLUSH = Option("flush", bool, ("f",), True)
-CID = (Option("cid-version", int, ("cid-ver",)), Option("hash", str))
 CP = (Option("force", bool), Option("parents", bool, ("p",)), FLUSH)
 LS = (Option("long", bool, ("l",)), Option("U", bool), FLUSH)
 MKDIR = (Option("parents", bool, ("p",)), FLUSH, *CID)
@@ -39,18 +36,6 @@ STAT = (
     Option("with-local", bool),
     FLUSH,
 )
-WRITE = (
-    Option("offset", int, ("o",), None, "int64"),
-    Option("create", bool, ("e",)),
-    Option("parents", bool, ("p",)),
-    Option("truncate", bool, ("t",)),
-    Option("count", int, ("n",), None, "int64"),
-    Option("raw-leaves", bool),
-    FLUSH,
-    *CID,
-)
-CHUNK = 256 << 10
-SYMLINKS = "symlinks not yet supported"
 
 
 def files_entries(node: Node, mfs: Mfs) -> dict[str, Entry]:
@@ -65,7 +50,7 @@ def files_entries(node: Node, mfs: Mfs) -> dict[str, Entry]:
         "files/read": Entry(files.read, READ, ("path",)),
         "files/rm": Entry(files.rm, RM, ("path",)),
         "files/stat": Entry(files.stat, STAT, ("path",)),
-        "files/write": Entry(files.write, WRITE, ("path",), file="data"),
+        "files/write": Entry(Writing(mfs).write, WRITE, ("path",), file="data"),
     }
 
 
@@ -111,9 +96,8 @@ class Files:
             "Type": "directory" if found.directory else "file",
         }
         if call.params.flag("with-local"):
-            resolver = Resolver(self._node, offline=True)
-            local = sum([len(data) async for _, data in walk(resolver, cid, present=self._node)])
-            fields |= {"WithLocality": True, "Local": local == size, "SizeLocal": local}
+            here = await self._local(cid)
+            fields |= {"WithLocality": True, "Local": here is None, "SizeLocal": size if here is None else here}
         if node.metadata.mtime is not None:
             seconds, nanos = node.metadata.mtime
             fields |= {name: value for name, value in (("Mtime", seconds), ("MtimeNsecs", nanos)) if value}
@@ -121,6 +105,15 @@ class Files:
         if mode:
             fields["Mode"] = f"{mode:o}" if mode > 0o777 else f"{mode:04o}"
         return fields
+
+    async def _local(self, cid: cids.Cid) -> int | None:
+        """Bytes of the blocks that are here, if some are missing; None if all are."""
+        resolver, seen, linked, size = Resolver(self._node, offline=True), set[cids.Cid](), set[cids.Cid](), 0
+        async for block, data in walk(resolver, cid, present=self._node):
+            seen.add(block)
+            linked |= {link.cid for link in ipld.links(block, data)}
+            size += len(data)
+        return size if linked - seen else None
 
     async def ls(self, call: Call) -> None:
         """A directory, or one file."""
@@ -153,7 +146,7 @@ class Files:
             raise NodeError(f"{path} was not a file")
         if found.node.kind is Kind.SYMLINK:
             raise NodeError(SYMLINKS)
-        offset, count = _number(call, "offset"), call.params.options.get("count")
+        offset, count = number(call, "offset"), call.params.options.get("count")
         if offset < 0:
             raise InvalidArgument("cannot specify negative offset")
         if offset > found.node.size:
@@ -179,7 +172,7 @@ class Files:
         """An empty directory."""
         path = checked(call.arguments[0])
         parents = call.params.flag("parents")
-        options = _settings(call)
+        options = settings(call)
         if path == "/":
             if not parents:
                 raise NodeError("cannot create directory '/': Already exists")
@@ -282,106 +275,6 @@ class Files:
             except NodeError as error:
                 if not force:
                     raise NodeError(f"{path}: {error}") from None
-
-    async def write(self, call: Call) -> None:
-        """New content for a file, or for a part of one. The file is laid out anew, as a trickle DAG."""
-        path = checked(call.arguments[0])
-        params = call.params
-        offset, count = _number(call, "offset"), params.options.get("count")
-        if offset < 0:
-            raise InvalidArgument("cannot have negative write offset")
-        if count is not None and int(count) < 0:
-            raise InvalidArgument("cannot have negative byte count")
-        asked = _settings(call)
-        parts = uploads(call.request)
-        async with self._mfs.changing():
-            if params.flag("parents") and posixpath.dirname(path) != "/":
-                await self._mfs.make_directory(posixpath.dirname(path), asked, parents=True)
-            old = await self._old(path, create=params.flag("create"))
-            options = await self._layout(path, old, asked, call)
-            upload = await anext(parts, None)
-            if upload is None or upload.part.directory:
-                raise NodeError("expected a file argument")
-            content = self._content(old, upload, offset, None if count is None else int(count), params.flag("truncate"))
-            dag = await self._imported(options, content)
-            await self._mfs.put(path, dag, replace=True)
-        await parts.aclose()
-        await call.end()
-
-    async def _old(self, path: str, *, create: bool) -> Found | None:
-        try:
-            found = await self._mfs.find(path)
-        except NodeError as error:
-            if not create or str(error) != NO_FILE or path.endswith("/"):
-                raise
-            if not (await self._mfs.find(posixpath.dirname(path))).directory:
-                raise
-            return None
-        if found.directory:
-            raise NodeError(f"{path} was not a file")
-        if found.node.kind is Kind.SYMLINK:
-            raise NodeError(SYMLINKS)
-        return found
-
-    async def _layout(self, path: str, old: Found | None, asked: ImportOptions | None, call: Call) -> ImportOptions:
-        """As asked for, else as the file was, else as its directory is."""
-        if asked is None:
-            like = old if old is not None else await self._mfs.find(posixpath.dirname(path))
-            asked = settings_of(like.link.cid)
-        raw = call.params.options.get("raw-leaves")
-        leaves = raw if isinstance(raw, bool) else asked.raw_leaves
-        metadata = asked.metadata if old is None else old.node.metadata
-        return replace(asked, raw_leaves=leaves, layout=Layout.TRICKLE, metadata=metadata)
-
-    async def _content(
-        self, old: Found | None, upload: Upload, offset: int, count: int | None, truncate: bool
-    ) -> AsyncIterator[bytes]:
-        """What the file will be: what was before the offset, zeros up to it, the upload, and what was behind."""
-        size = 0 if old is None or truncate else old.node.size
-        get = self._mfs.resolver.get
-        if old is not None and size:
-            async for kept in read(get, old.link.cid, 0, min(offset, size)):
-                yield bytes(kept)
-        for at in range(size, offset, CHUNK):
-            yield bytes(min(CHUNK, offset - at))
-        end = offset
-        async for piece in upload.content:
-            taken = piece if count is None else piece[: max(0, offset + count - end)]
-            end += len(taken)
-            if taken:
-                yield taken
-        if old is not None and end < size:
-            async for kept in read(get, old.link.cid, end, size):
-                yield bytes(kept)
-
-    async def _imported(self, options: ImportOptions, content: AsyncIterator[bytes]) -> Dag:
-        """A trickle DAG, except for what fits into one raw leaf, or is empty."""
-        first = bytearray()
-        async for piece in content:
-            first += piece
-            if len(first) > CHUNK:
-                break
-        if not first or (options.raw_leaves and len(first) <= CHUNK):
-            options = replace(options, layout=Layout.BALANCED)
-        file = FileImport(options, options.metadata)
-        await self._mfs.keep(list(file.feed(bytes(first))))
-        async for piece in content:
-            await self._mfs.keep(list(file.feed(piece)))
-        await self._mfs.keep(list(file.finish()))
-        assert file.node is not None
-        return file.node
-
-
-def _number(call: Call, name: str) -> int:
-    return int(call.params.options.get(name, 0))
-
-
-def _settings(call: Call) -> ImportOptions | None:
-    """CID version and hash function that were asked for; None if neither was. Raises InvalidArgument."""
-    version, function = call.params.options.get("cid-version"), call.params.text("hash")
-    if version is None and function is None:
-        return None
-    return resolve(Asked(cid_version=None if version is None else int(version), hash_function=function))
 
 
 def _line(entry: dict[str, Any], long: bool) -> str:

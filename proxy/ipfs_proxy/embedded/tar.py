@@ -5,6 +5,7 @@ from __future__ import annotations
 import tarfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 from ipfs_cluster.errors import BadContent
 
@@ -42,8 +43,15 @@ async def tar_of(entries: AsyncIterator[TarEntry]) -> AsyncIterator[bytes | memo
     yield bytes(2 * BLOCK)
 
 
+class _Info(tarfile.TarInfo):
+    """Without the slash that the library puts behind a directory's name: Kubo's client takes it for a second part."""
+
+    def get_info(self) -> dict[str, Any]:
+        return {**super().get_info(), "name": self.name}
+
+
 def _head(entry: TarEntry) -> bytes:
-    info = tarfile.TarInfo(entry.name)
+    info = _Info(entry.name)
     seconds, nanos = entry.mtime
     info.mtime = seconds
     if nanos:

@@ -14,7 +14,7 @@ from ipfs_cluster.unixfs import Metadata, Mtime
 from ipfs_cluster.wire.multipart import Part
 
 SYMLINK = "application/symlink"
-_MODE = re.compile("[0-7]{1,11}")
+_MODE = re.compile("[0-7]{1,12}")
 _NUMBER = re.compile("-?[0-9]{1,19}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,13 @@ async def test_a_unix_socket(tmp_path: Path, door: Door) -> None:
         assert (await ask(path, "POST", "/api/v0/id")).value["Addresses"] is None
     finally:
         await server.close(0)
+
+
+async def test_the_documentation_lists_the_commands(door: Door) -> None:
+    page = Path(__file__).resolve().parents[3] / "docs" / "compatibility.md"
+    section = page.read_text(encoding="utf-8").split("## The embedded node", 1)[1]
+    listed = re.findall(r"`([a-z/-]+)`", section.split("Commands:", 1)[1].split("Everything else", 1)[0])
+    told = (await door.post("commands?encoding=text")).text.splitlines()
+    commands = {line.removeprefix("ipfs ").replace(" ", "/") for line in told} - {"ipfs"}
+    parents = {command.rpartition("/")[0] for command in commands} - {"refs"}
+    assert listed == sorted(commands - parents)
