@@ -19,6 +19,10 @@ EVERYWHERE = -1
 """The replication factor that means all peers, present and future."""
 
 
+LATEST = 253_402_300_799.0
+"""The end of the year 9999 in unix seconds: no later time can be written down as doors and state files have it."""
+
+
 class PinMode(enum.StrEnum):
     """How a node keeps a pin: the whole DAG or the root block alone."""
 

@@ -13,6 +13,7 @@ from ipfs_cluster.core.landscape import Landscape
 from ipfs_cluster.errors import InvalidArgument, NotEnoughPeers, NotEnoughSpace, PinModeError
 from ipfs_cluster.model import (
     EVERYWHERE,
+    LATEST,
     WANTS_PIN,
     PeerId,
     Pin,
@@ -247,6 +248,8 @@ def check(options: PinOptions, around: Surroundings) -> None:
             check_peer_address(origin)
         except AddressError as error:
             raise InvalidArgument(f"parameter origins invalid: {origin}: {error}") from None
+    if options.expire_at is not None and options.expire_at > LATEST:
+        raise InvalidArgument("pin.ExpireAt set after the year 9999")
     if options.expire_at is not None and 0 < options.expire_at <= around.now:
         raise InvalidArgument("pin.ExpireAt set before current time")
 

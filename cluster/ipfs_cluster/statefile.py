@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 from ipfs_cluster import cid as cids
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.errors import ClusterError, InvalidCid
-from ipfs_cluster.model import EVERYWHERE, PeerId, Pin, PinMode, PinType
+from ipfs_cluster.model import EVERYWHERE, LATEST, PeerId, Pin, PinMode, PinType
 from ipfs_cluster.rest import shapes
 
 LONGEST = 16 * 1024 * 1024
@@ -304,7 +304,7 @@ def _time(data: dict[str, Any], field: str) -> float:
         if not _TIME.fullmatch(value):
             raise ValueError
         seconds = datetime.fromisoformat(value).timestamp()
-        if seconds < 0:
+        if not 0 <= seconds <= LATEST:
             raise ValueError
     except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{field}: {_shown(value)} must be a time such as 2026-01-31T12:00:00Z") from None

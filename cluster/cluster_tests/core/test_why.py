@@ -297,7 +297,8 @@ def facts(**more: object) -> PeerFacts:
         (
             facts(standing=DRAINING, remaining=1, stuck=1),
             "Its node answers, for 2 h. It has nothing to do. It is being drained: 1 pin is still to be moved; no "
-            "other peer can take 1 of them, `why CID` says of each why not. `drain --undo` takes it into service again.",
+            "other peer can take 1 of them, `why CID` says of each why not. `drain --undo` takes it into service "
+            "again.",
         ),
         (
             facts(standing=DRAINING),

@@ -77,6 +77,9 @@ async def test_every_form_of_a_path_pins_and_unpins_also_directly(world: World, 
         ("shard-size=-1", "parameter shard-size invalid"),
         ("expire-at=tomorrow", "parameter expire-at invalid: tomorrow"),
         ("expire-at=1999-01-01T00:00:00Z", "pin.ExpireAt set before current time"),
+        ("expire-at=9999-12-31T23:59:59-01:00", "pin.ExpireAt set after the year 9999"),
+        ("expire-at=9999-12-31T23:59:59.999999Z", "pin.ExpireAt set after the year 9999"),
+        ("expire-in=999999999h", "parameter expire-in invalid: must not be longer than 2562047h"),
         ("expire-in=1ms", "expire-in duration too short"),
         ("pin-update=x", "parameter pin-update invalid"),
         ("origins=/ip4/1.2.3.4", "parameter origins invalid"),
@@ -91,6 +94,20 @@ async def test_a_bad_option_is_refused_and_nothing_is_done(
     assert (answer.status, value["code"]) == (400, 400)
     assert message in value["message"]
     assert await world.kept().get(cid(1)) is None
+
+
+async def test_the_longest_expiry_can_be_shown(client: Client) -> None:
+    """A pin that cannot be written down would end every listing it is in."""
+    value = await (await client.post(f"/pins/{ONE}?expire-in=2562047h")).json()
+    assert value["expire_at"] > "2262"
+    assert (await client.post(f"/pins/{TWO}?expire-at=9999-12-31T23:59:59Z")).status == 200
+    assert len((await (await client.get("/allocations")).text()).splitlines()) == 2
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"[" * 100_000, b"\xff"])
+async def test_a_peer_that_cannot_be_read_is_the_requests_fault(client: Client, body: bytes) -> None:
+    refused = await client.post("/peers", data=body)
+    assert (refused.status, (await refused.json())["message"]) == (400, "error decoding request body")
 
 
 async def test_an_accepted_pin_is_answered_before_the_nodes_have_it(world: World, client: Client) -> None:

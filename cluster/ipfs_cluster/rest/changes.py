@@ -112,7 +112,7 @@ async def _add_peer(request: web.Request) -> web.StreamResponse:
     body = await request.content.read(BODY_LIMIT)
     try:
         peer = json.loads(body)["peer_id"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise BadRequest("error decoding request body") from None
     peers = request.app[CLUSTER].views.peers()
     for known in peers:

@@ -18,11 +18,18 @@ _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)")
 _UNIT = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
+_LONGEST = 2**63 * 1e-9
+"""Go counts nanoseconds in 63 bits."""
+
+
 def duration(value: object) -> float:
     """Seconds of a Go duration text ("1m30s"). Raises ValueError."""
     if not isinstance(value, str) or (value != "0" and (not value or _DURATION.sub("", value))):
         raise ValueError('must be a duration such as "1m30s"')
-    return sum(float(number) * _UNIT[unit] for number, unit in _DURATION.findall(value))
+    seconds = sum(float(number) * _UNIT[unit] for number, unit in _DURATION.findall(value))
+    if seconds >= _LONGEST:
+        raise ValueError("must not be longer than 2562047h")
+    return seconds
 
 
 def positive_duration(value: object) -> float:

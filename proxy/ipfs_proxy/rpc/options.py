@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 from ipfs_cluster import Wait
 from ipfs_cluster.errors import InvalidArgument
@@ -70,7 +70,7 @@ def _expiry(extra: Mapping[str, str]) -> float | None:
             moment = datetime.fromisoformat(at)
         except ValueError:
             raise InvalidArgument(f"parameter expire-at invalid: {at}") from None
-        return moment.timestamp()
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     if within := extra.get("expire-in"):
         try:
             seconds = parse_duration(within)

@@ -218,6 +218,7 @@ async def test_a_client_that_leaves_withdraws_nothing(kitchen: Kitchen, world: W
         ("expire-in=1", 'parameter expire-in invalid: time: invalid duration "1"'),
         ("expire-in=1ms", "expire-in duration too short"),
         ("expire-at=soon", "parameter expire-at invalid: soon"),
+        ("expire-at=9999-12-31T23:59:59-01:00", "pin.ExpireAt set after the year 9999"),
         ("cid-base=base99", "unsupported multibase encoding: base99"),
     ],
 )
