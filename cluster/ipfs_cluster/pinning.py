@@ -13,7 +13,7 @@ from ipfs_cluster.core.transitions import Event
 from ipfs_cluster.elsewhere import Elsewhere, Placed
 from ipfs_cluster.errors import Conflict, PinFailed, Stopping
 from ipfs_cluster.hub import Hub, Outcome
-from ipfs_cluster.model import WANTS_PIN, PeerId, Pin, PinProgress, Priority
+from ipfs_cluster.model import WANTS_PIN, PeerId, Pin, PinMode, PinProgress, Priority
 from ipfs_cluster.ports import RemovePin, Store
 
 
@@ -91,7 +91,7 @@ class PinCall:
         progress_of: Callable[[PeerId, Cid], PinProgress],
         quorum_of: Callable[[Pin, Set[PeerId]], Quorum],
         elsewhere: Elsewhere,
-        on_withdrawn: Callable[[Sequence[Cid]], None],
+        on_withdrawn: Callable[[Cid], None],
     ) -> None:
         self._hub = hub
         self._store = store
@@ -155,7 +155,8 @@ class PinCall:
         if isinstance(outcome, _Promised):
             ticket.created &= ticket.pin.revision > outcome.revision
             return
-        if outcome.event is not Event.UNREACHABLE and outcome.mode is not ticket.pin.mode:
+        early = outcome.mode is PinMode.DIRECT and ticket.pin.mode is PinMode.RECURSIVE
+        if early and outcome.event is not Event.UNREACHABLE:
             return  # of an attempt that began before the entry became recursive: the one for this request follows
         ticket.seen[outcome.peer] = outcome.progress
         match outcome.event:
@@ -280,7 +281,6 @@ class PinCall:
         reached their number leave the pinset again; their nodes are cleaned up by the trackers.
         """
         self.leave()
-        removed = []
         for cid, ticket in self._tickets.items():
             if ticket.quorum.verdict() is Verdict.REACHED:
                 continue
@@ -289,9 +289,8 @@ class PinCall:
                 continue
             async with self._hub.withdrawing(cid):
                 if not self._taken_over(ticket) and await self._removed(ticket.pin):
-                    removed.append(cid)
-        if removed:
-            self._on_withdrawn(removed)
+                    # At once: later it would be the attempts of who asks for it anew that are given up.
+                    self._on_withdrawn(cid)
 
     async def _removed(self, pin: Pin) -> bool:
         try:

@@ -14,11 +14,12 @@ from ipfs_cluster.cid import Cid
 from ipfs_cluster.core.landscape import Landscape
 from ipfs_cluster.core.membership import NOT_COMPARED
 from ipfs_cluster.core.quorum import Quorum, required_peers
+from ipfs_cluster.core.transitions import Event
 from ipfs_cluster.counters import PinsetCounters
 from ipfs_cluster.elsewhere import Elsewhere
 from ipfs_cluster.errors import ClusterError, Conflict, InvalidArgument, NotEnoughPeers, NotPinned, PinModeError
 from ipfs_cluster.expiry import Expiry
-from ipfs_cluster.hub import Hub
+from ipfs_cluster.hub import Hub, Outcome
 from ipfs_cluster.model import WANTS_PIN, PeerId, Pin, PinMode, PinOptions, Priority, TrackerStatus, Work
 from ipfs_cluster.peer import LocalPeer
 from ipfs_cluster.pinning import PinCall, Ticket, UpdateCall, Wait
@@ -114,9 +115,14 @@ class Pins:
         """Until nobody is withdrawing these: what a call that listens reads now, it may rely on."""
         await self._hub.settled(cids)
 
-    def _withdrawn(self, removed: Sequence[Cid]) -> None:
-        self.counters.withdrawn += len(removed)
-        self.wake(cancelled=removed)
+    def held(self, cid: Cid, peers: Iterable[PeerId]) -> None:
+        """An upload's commit took the rows of these peers, as they hold it: who waited for attempts hears it."""
+        for peer in peers:
+            self._hub.publish(Outcome(peer, cid, Event.DONE))
+
+    def _withdrawn(self, cid: Cid) -> None:
+        self.counters.withdrawn += 1
+        self.wake(cancelled=[cid])
 
     def answered_at_once(self, wait: Wait | None) -> bool:
         """Whether a request is answered as soon as it is stored."""

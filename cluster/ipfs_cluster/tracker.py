@@ -133,11 +133,13 @@ class Tracker:
         self.wake()
 
     def cancel(self, cids: Iterable[Cid]) -> None:
-        """These are no longer wanted: give up pin attempts in progress, so that their removal can start."""
+        """These are no longer wanted: give up pin attempts in progress, so that their removal can start. One that is
+        over is let write down and tell how it ended: its row may be gone already, and somebody waits for it.
+        """
         for cid in cids:
             self._offered.pop(cid, None)
             operation = self._running.get(cid)
-            if operation is not None and not operation.unpin and operation.task is not None:
+            if operation is not None and not operation.unpin and not operation.over and operation.task is not None:
                 operation.task.cancel()
 
     def _not_new(self, cid: Cid) -> None:
@@ -370,7 +372,7 @@ class Tracker:
         """
         stays = operation.over or self._clock.monotonic() - operation.grew < NO_GROWTH
         if not operation.unpin and operation.task is not None and not stays:
-            self._more = True
+            operation.look_again = True  # its row, which is passed over as long as it runs
             operation.task.cancel()
 
     async def _record(self, operation: Operation, event: Event, message: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from cluster_tests.engine.conftest import RECURSIVE, World, cid, until
-from ipfs_cluster import Collected
+from ipfs_cluster import Collected, Wait
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.errors import NodeError, NodeUnreachable
 from ipfs_cluster.gate import Gate, GateBusy
@@ -213,6 +213,25 @@ async def test_a_stalled_pin_makes_way_and_is_taken_up_again(world: World) -> No
         world.nodes[0].hold[cid(200)].set()
         await call.wait()
         assert world.nodes[0].pins_held[cid(200)].mode is RECURSIVE
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_stalled_pin_is_taken_up_again_though_the_queue_was_read_while_it_left(
+    world: World, turns: int
+) -> None:
+    cluster = await world.start()
+    await world.settle()
+    world.nodes[0].hold[cid(200)] = asyncio.Event()
+    await cluster.pin([(cid(200), PinOptions())], wait=Wait.ACCEPTED)
+    await until(lambda: world.nodes[0].pin_calls == [cid(200)], "it is tried")
+    await world.pass_time(10.0)
+    peer = world.peers[0]
+    peer.tracker._wake.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    async with peer.gate.exclusive(10.0):
+        await until(lambda: peer.tracker.phase(cid(200)) is not None, "it waits for the collection's end")
+    await until(lambda: world.nodes[0].pin_calls == [cid(200)] * 2, "it goes on")
 
 
 async def test_what_lost_its_pin_unnoticed_keeps_its_blocks(world: World) -> None:

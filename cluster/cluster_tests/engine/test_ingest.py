@@ -302,6 +302,19 @@ async def test_adding_again_with_more_replicas_gives_it_more(world: World) -> No
     assert world.holders(cid(1)) == [0, 1, 2]
 
 
+async def test_who_waits_for_a_pin_that_an_add_brings_is_told(world: World) -> None:
+    cluster = await world.start()
+    for node in world.nodes:
+        node.stalled[cid(1000)] = "no new block"
+    call = await cluster.pin([(cid(1000), NONE)])
+    waiting = asyncio.ensure_future(call.wait())  # noqa: TID251 - awaited below
+    await until(lambda: all(node.pin_calls for node in world.nodes), "no node gets it")
+    await until(lambda: all(not peer.tracker.pinning for peer in world.peers), "it is to be tried again later")
+    assert await add(world, 1000) == [cid(1000)]
+    await until(waiting.done, "its rows are gone, and no attempt will end")
+    await waiting
+
+
 async def test_a_direct_pin_becomes_recursive(world: World) -> None:
     cluster = await world.start()
     await (await cluster.pin([(cid(1), PinOptions(mode=PinMode.DIRECT, name="d"))])).wait()

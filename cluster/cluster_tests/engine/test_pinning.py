@@ -10,6 +10,7 @@ import pytest
 
 from cluster_tests.engine.conftest import RECURSIVE, World, cid, until
 from ipfs_cluster import Cid, Wait
+from ipfs_cluster.attempt import TrackerSettings
 from ipfs_cluster.errors import (
     InvalidArgument,
     NotEnoughPeers,
@@ -22,7 +23,7 @@ from ipfs_cluster.errors import (
     UnknownPeer,
 )
 from ipfs_cluster.model import NodePin, PeerId, Pin, PinMode, PinOptions, TrackerStatus
-from ipfs_cluster.ports import PutPin, RemovePin, Write
+from ipfs_cluster.ports import FinishWork, PutPin, RemovePin, Write
 from ipfs_cluster.removal import RemovalWatch
 
 NONE = PinOptions()
@@ -396,6 +397,71 @@ async def test_unpin_in_the_middle_of_a_pin_cancels_it(world: World) -> None:
     with pytest.raises(PinFailed, match="removed while"):
         await waiting
     await world.quiet()
+
+
+async def test_an_attempt_that_is_over_tells_how_it_ended_though_it_is_cancelled(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = await world.start()
+    store = world.kept()
+    commit, written, go = store.commit, asyncio.Event(), asyncio.Event()
+
+    async def slow_end(writes: Sequence[Write]) -> int:
+        revision = await commit(writes)
+        if isinstance(writes[0], FinishWork):
+            written.set()
+            await go.wait()
+        return revision
+
+    monkeypatch.setattr(store, "commit", slow_end)
+    waiting = asyncio.ensure_future((await cluster.pin([(cid(1), NONE)])).wait())  # noqa: TID251 - awaited below
+    await written.wait()
+    for peer in world.peers:
+        peer.tracker.cancel([cid(1)])
+    go.set()
+    await until(waiting.done, "its rows are gone, and no other attempt will end")
+    await waiting
+
+
+async def test_what_is_given_up_is_given_up_at_once_not_with_the_last_argument(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = await world.start()
+    hold_everywhere(world, 1)
+    hold_everywhere(world, 2)
+    call = await cluster.pin([(cid(1), NONE), (cid(2), NONE)])
+    await until(lambda: all(peer.tracker.pinning == 2 for peer in world.peers), "they are being pinned")
+    store, reached, go = world.kept(), asyncio.Event(), asyncio.Event()
+    commit = store.commit
+
+    async def slow_second(writes: Sequence[Write]) -> int:
+        if isinstance(writes[0], RemovePin) and writes[0].cid == cid(2):
+            reached.set()
+            await go.wait()
+        return await commit(writes)
+
+    monkeypatch.setattr(store, "commit", slow_second)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(call.withdraw())
+        await reached.wait()
+        await until(lambda: all(peer.tracker.pinning == 1 for peer in world.peers), "nobody waits for the first")
+        go.set()
+
+
+async def test_a_direct_request_is_answered_by_the_recursive_pin_that_came_before_its_turn(world: World) -> None:
+    world.tracker = TrackerSettings(concurrent=1)
+    cluster = await world.start()
+    hold_everywhere(world, 1)
+    await cluster.pin([(cid(1), NONE)], wait=Wait.ACCEPTED)
+    await until(lambda: all(node.pin_calls for node in world.nodes), "every place is taken")
+    direct = await cluster.pin([(cid(2), PinOptions(mode=PinMode.DIRECT))])
+    waiting = asyncio.ensure_future(direct.wait())  # noqa: TID251 - awaited below
+    recursive = await cluster.pin([(cid(2), PinOptions(mode=PinMode.RECURSIVE))])
+    for node in world.nodes:
+        node.hold[cid(1)].set()
+    await recursive.wait()
+    await until(waiting.done, "more than it asked for is held")
+    await waiting
 
 
 async def test_update_moves_name_and_allocations_and_drops_the_old(world: World) -> None:

@@ -121,6 +121,8 @@ class RootCommit:
         for cid, (pin, sure) in planned.items():
             if cid in written:
                 pin = replace(pin, revision=revision)
+                if cid in existing:
+                    self._pins.held(cid, sure)
             wanting = frozenset(work.peer for work in rows.get(cid, ()) if work.status in WANTS_PIN) - sure
             quorum = self._pins.quorum(pin, wanting, self._wait)
             tickets[cid] = Ticket(pin, quorum, created=cid not in existing)
