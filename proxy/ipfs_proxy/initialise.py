@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import secrets
+import shlex
 import socket
 import sys
 from collections.abc import Callable, Mapping
@@ -98,7 +99,8 @@ def initialise(folder: Path, arguments: argparse.Namespace, environ: Mapping[str
         say(f"consensus and datastore: {LOCAL_STORE}")
     if arguments.peers:
         say("peers: not used, as there are no other services; name their IPFS nodes in ipfs_connector.nodes")
-    say("start it with: ipfs-cluster-service daemon")
+    where = f"-c {shlex.quote(arguments.config)} " if arguments.config else ""
+    say(f"start it with: ipfs-cluster-service {where}daemon")
 
 
 def tell_written(folder: Path, written: Written, environ: Mapping[str, str]) -> None:

@@ -42,7 +42,7 @@ def test_init_says_what_it_made_and_how_to_go_on(folder: Path, capsys: pytest.Ca
         f"configuration: {folder}/service.json",
         f"peer ID: {identity['id']}",
         f"IPFS node: {peername} at /ip4/127.0.0.1/tcp/5001",
-        "start it with: ipfs-cluster-service daemon",
+        f"start it with: ipfs-cluster-service -c {folder} daemon",
     ]
     assert {path.name: oct(path.stat().st_mode & 0o777) for path in folder.iterdir()} == {
         "service.json": "0o600",
