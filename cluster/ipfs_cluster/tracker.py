@@ -110,6 +110,8 @@ class Tracker:
             self.strangers.untouched(work.cid)
         if read_back:
             return  # before its writer came to tell
+        if operation is not None:
+            operation.look_again = True
         if len(self._offered) < OFFERED:
             self._offered[work.cid] = work
             self._start_offered()
