@@ -109,13 +109,13 @@ class Views:
             behind = await anext(indirect, None)
             async for page in self.listing(query, by_text=True):
                 lines: list[tuple[str, str, str]] = []
-                for pin in page:
-                    while behind is not None and behind < pin.text:
+                for text, mode, _, name in page:
+                    while behind is not None and behind < text:
                         lines.append((behind, "indirect", ""))
                         behind = await anext(indirect, None)
-                    if behind is not None and behind == pin.text:
+                    if behind is not None and behind == text:
                         behind = await anext(indirect, None)
-                    lines.append((pin.text, pin.mode.value, pin.name))
+                    lines.append((text, mode.value, name))
                 yield lines
             while behind is not None:
                 lines = []

@@ -245,7 +245,7 @@ async def test_an_operators_pin_is_listed_as_the_node_holds_it(world: World) -> 
     await world.quiet()
     assert [one.pin for one in await foreign(world)] == [theirs]
     lines = [line async for page in cluster.views.listing(PinQuery()) for line in page]
-    assert [(line.text, line.mode, line.name) for line in lines] == [(cids.text(cid(1)), RECURSIVE, "theirs")]
+    assert [(text, mode, name) for text, mode, _, name in lines] == [(cids.text(cid(1)), RECURSIVE, "theirs")]
 
 
 # --- an operator's pin stays the operator's, whatever goes wrong on the way ---

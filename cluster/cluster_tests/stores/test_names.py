@@ -76,8 +76,8 @@ def test_the_index_finds_what_reading_all_names_finds(
                 names = {asked, *(text for _, text in [*known, *young] if text)}
                 for text in {part for name in names for part in (name, name[1:], name[-3:], name[:4])}:
                     for query in (PinQuery(name=text), PinQuery(prefix=text), PinQuery(name=text[-3:], prefix=text)):
-                        wanted = sorted(line.text for line in await flat(oracle.listing(query)))
-                        assert [line.text for line in await flat(store.listing(query, by_text=True))] == wanted
+                        wanted = sorted(text for text, *_ in await flat(oracle.listing(query)))
+                        assert [text for text, *_ in await flat(store.listing(query, by_text=True))] == wanted
                         # The search has begun to bring the index up to date.
                         assert await store.count(query) == len(wanted)
         finally:

@@ -158,11 +158,12 @@ class MemoryStore:
                 pin = _foreign_entry(now.foreign.get((foreign_of, cid)))
             if pin is None or not _matches(now, query, pin):
                 return None
-            return ListedPin(cid_text(cid), pin.mode, pin.type, pin.name)
+            return cid_text(cid), pin.mode, pin.type, pin.name
 
-        lines = [line for cid in {**state.entries, **dict.fromkeys(foreign)} if (line := found(cid)) is not None]
-        lines.sort(key=lambda line: line.text if by_text else line.mode is PinMode.DIRECT)
-        async for page in _pages([line.cid for line in lines], found):
+        everything = {**state.entries, **dict.fromkeys(foreign)}
+        lines = {cid: line for cid in everything if (line := found(cid)) is not None}
+        order = sorted(lines, key=lambda cid: lines[cid][0] if by_text else lines[cid][1] is PinMode.DIRECT)
+        async for page in _pages(order, found):
             yield page
 
     async def expiring(self, before: float, limit: int) -> list[Pin]:

@@ -11,7 +11,7 @@ from ipfs_cluster import Cid, Cluster, PinCall, UpdateCall
 from ipfs_cluster.cid import text as cid_text
 from ipfs_cluster.errors import ClusterError, DeadlineExceeded, InvalidArgument, NodeError, NotPinned, PinModeError
 from ipfs_cluster.model import PinMode
-from ipfs_cluster.ports import PinQuery
+from ipfs_cluster.ports import ListedPin, PinQuery
 from ipfs_cluster.tasks import alongside
 from ipfs_proxy.front.exchange import Command, Request
 from ipfs_proxy.rpc.options import NAME_LIMIT, check_name, pin_options, wait_option
@@ -214,7 +214,7 @@ class PinCommands:
     async def _listed(self, kind: str, name: str) -> AsyncIterator[list[Line]]:
         if kind != "indirect":
             async for page in self._cluster.views.listing(_query(kind, name)):
-                yield [(text, mode.value, pin_name) for text, mode, _, pin_name in page]
+                yield _lines(page)
         if self._with_indirect(kind, name):
             async for cids in self._cluster.views.indirect():
                 yield [(cid_text(cid), "indirect", "") for cid in cids]
@@ -226,10 +226,15 @@ class PinCommands:
                 yield [line for line in lines if kind in ("all", line[1])]
             return
         async for page in self._cluster.views.listing(_query(kind, name), by_text=True):
-            yield [(text, mode.value, pin_name) for text, mode, _, pin_name in page]
+            yield _lines(page)
 
     def _with_indirect(self, kind: str, name: str) -> bool:
         return not name and (kind == "indirect" or (kind == "all" and self._indirect))
+
+
+def _lines(page: Sequence[ListedPin]) -> list[Line]:
+    """Spelled out: asking a million members of an enum for their value takes as long as writing their lines."""
+    return [(text, "direct" if mode is PinMode.DIRECT else "recursive", name) for text, mode, _, name in page]
 
 
 def _query(kind: str, name: str) -> PinQuery:

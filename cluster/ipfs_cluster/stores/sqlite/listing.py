@@ -96,15 +96,8 @@ def _entries(place: Place) -> tuple[str, list[object]]:
 
 
 def _lines(texts: str, kinds: str, names: str) -> list[ListedPin]:
-    lines = list(
-        map(
-            ListedPin,
-            texts.split(" "),
-            map(_MODE_OF_KIND.__getitem__, kinds),
-            map(_TYPE_OF_KIND.__getitem__, kinds),
-            json.loads(names),
-        )
-    )
+    modes, types = map(_MODE_OF_KIND.__getitem__, kinds), map(_TYPE_OF_KIND.__getitem__, kinds)
+    lines = list(zip(texts.split(" "), modes, types, json.loads(names), strict=True))
     lines.sort()  # they are, but SQL promises no order to aggregates
     return lines
 
