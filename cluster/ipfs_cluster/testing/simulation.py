@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from math import inf
 from typing import Any, TypeVar, cast
 
 from ipfs_cluster import Cluster, EngineSettings, PeerSpec
@@ -81,10 +82,7 @@ class Simulation:
         specs = [self._spec(name, home=name == peers[0]) for name in peers]
         store = cast(Store, SteppedStore(self, self.store, self._steps))
         self.cluster = Cluster(specs, store, cast(Clock, self.clock), settings)
-        start = self.clients.start("start", self.cluster.start())
-        while (wait := await self.settle()) and not start.done():
-            self.loop.move(wait)
-        await start
+        await self._until_over(self.clients.start("start", self.cluster.start()))
 
     def _spec(self, name: str, *, home: bool) -> PeerSpec:
         node = cast(Node, SteppedNode(self, name, self._steps))
@@ -93,11 +91,19 @@ class Simulation:
     async def stop(self) -> None:
         """End the process in peace."""
         assert self.cluster is not None
-        close = self.clients.start("close", self.cluster.close())
-        while not close.done():
-            await self.settle()
-        await self.clients.close()
+        await self._until_over(self.clients.start("close", self.cluster.close()))
+        # Who is cut off has its nodes asked what they did, and silent ones get a moment.
+        await self._until_over(TaskSet().start("clients", self.clients.close()))
         self.cluster = None
+
+    async def _until_over(self, task: asyncio.Task[None]) -> None:
+        while True:
+            wait = await self.settle()
+            if task.done():
+                return await task
+            if wait == inf:
+                raise AssertionError(f"{task.get_name()} never ends")
+            self.loop.move(wait)
 
     async def kill(self, *, carried_out: bool) -> None:
         """End the process between two steps. carried_out: what it had asked for and not heard of still happens."""

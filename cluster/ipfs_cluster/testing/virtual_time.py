@@ -9,7 +9,10 @@ from __future__ import annotations
 import asyncio
 import selectors
 from math import inf
+from typing import Any
 
+THREAD = 60.0
+"""Seconds, real ones, after which no thread is at work any more."""
 START = 1_700_000_000.0
 """The wall clock at the beginning of every run, unix seconds."""
 
@@ -34,6 +37,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._waiter = self.create_future()
         return await self._waiter
 
+    def tasks(self) -> str:
+        """Where each task waits, innermost last."""
+        return "; ".join(f"{task.get_name()} {_where(task)}" for task in asyncio.all_tasks(self))
+
     def _is_idle(self, timeout: float | None) -> bool:
         """Tell the driver, if it waits for that; else somebody waits for a thread."""
         waiter, self._waiter = self._waiter, None
@@ -41,6 +48,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             return False
         waiter.set_result(inf if timeout is None else timeout)
         return True
+
+
+def _where(task: asyncio.Task[Any]) -> str:
+    places: list[str] = []
+    at: Any = task.get_coro()
+    while frame := getattr(at, "cr_frame", None) or getattr(at, "ag_frame", None):
+        places.append(f"{frame.f_code.co_name}:{frame.f_lineno}")
+        at = getattr(at, "cr_await", None) or getattr(at, "ag_await", None)
+    return " > ".join(places)
 
 
 class VirtualClock:
@@ -75,6 +91,11 @@ class _Selector(selectors.DefaultSelector):
         self._loop = loop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None or timeout > 0:
-            return [] if self._loop._is_idle(timeout) else super().select(None)
-        return super().select(0)
+        if timeout is not None and timeout <= 0:
+            return super().select(0)
+        if self._loop._is_idle(timeout):
+            return []
+        found = super().select(THREAD)
+        if not found:
+            raise AssertionError(f"the driver waits for what nothing brings: {self._loop.tasks()}")
+        return found
