@@ -201,10 +201,13 @@ class PinProgress:
 
 @dataclass(frozen=True, slots=True)
 class PinStatus:
-    """One pin on one peer, for people: status, since when, why, and what happens next (unix seconds, 0 = never)."""
+    """One pin on one peer, for people: status, since when, why, and what happens next (unix seconds, 0 = never). node:
+    the peer ID of its IPFS node, as it was last seen; empty before that.
+    """
 
     peer: PeerId
     peername: str
+    node: str
     status: TrackerStatus
     timestamp: float = 0.0
     error: str = ""

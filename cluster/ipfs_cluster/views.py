@@ -238,21 +238,22 @@ class Views:
     def _one(self, peer: LocalPeer, cid: Cid, pin: Pin | None, work: Work | None, *, stranger: bool) -> PinStatus:
         if work is not None:
             return self._working(peer, cid, work)
+        node = peer.record.node_id
         if pin is None:
             reason = UNASKED if stranger else "" if peer.known else NOT_COMPARED
-            return PinStatus(peer.id, peer.name, TrackerStatus.UNPINNED, error=reason)
+            return PinStatus(peer.id, peer.name, node, TrackerStatus.UNPINNED, error=reason)
         if pin.type is PinType.META:
-            return PinStatus(peer.id, peer.name, TrackerStatus.SHARDED, pin.timestamp)
+            return PinStatus(peer.id, peer.name, node, TrackerStatus.SHARDED, pin.timestamp)
         if not pin.wanted_on(peer.id):
-            return PinStatus(peer.id, peer.name, TrackerStatus.REMOTE, pin.timestamp)
+            return PinStatus(peer.id, peer.name, node, TrackerStatus.REMOTE, pin.timestamp)
         if not peer.up:
             reason = f"pinned when last seen; node unreachable: {peer.state.error}"
             if not peer.known:
                 reason = f"{NOT_COMPARED}; node unreachable: {peer.state.error}"
-            return PinStatus(peer.id, peer.name, TrackerStatus.CLUSTER_ERROR, peer.state.since, reason)
+            return PinStatus(peer.id, peer.name, node, TrackerStatus.CLUSTER_ERROR, peer.state.since, reason)
         if not peer.known:
-            return PinStatus(peer.id, peer.name, TrackerStatus.CLUSTER_ERROR, peer.state.since, NOT_COMPARED)
-        return PinStatus(peer.id, peer.name, TrackerStatus.PINNED, pin.timestamp)
+            return PinStatus(peer.id, peer.name, node, TrackerStatus.CLUSTER_ERROR, peer.state.since, NOT_COMPARED)
+        return PinStatus(peer.id, peer.name, node, TrackerStatus.PINNED, pin.timestamp)
 
     def _working(self, peer: LocalPeer, cid: Cid, work: Work) -> PinStatus:
         phase = peer.tracker.phase(cid)
@@ -263,6 +264,7 @@ class Views:
         return PinStatus(
             peer.id,
             peer.name,
+            peer.record.node_id,
             status,
             since,
             error,

@@ -17,7 +17,7 @@ ALL_UP = Outlook({A: UP, B: UP, C: UP}, {})
 
 
 def status(peer: PeerId, kind: TrackerStatus, *, ago: float = 90.0, **more: object) -> PinStatus:
-    return PinStatus(peer, f"node{peer}", kind, NOW - ago, **more)  # type: ignore[arg-type]
+    return PinStatus(peer, f"node{peer}", f"id{peer}", kind, NOW - ago, **more)  # type: ignore[arg-type]
 
 
 def pin(*on: PeerId, low: int = 2, high: int = 3, expire_at: float = 0.0) -> Pin:

@@ -72,6 +72,17 @@ async def test_a_status_filter_reads_only_entries_with_work(
     assert cids.text(cid(1)) in await (await client.get("/pins?filter=cluster_error")).text()
 
 
+async def test_a_status_names_the_node_of_each_peer(world: World, client: TestClient) -> None:  # type: ignore[type-arg]
+    assert world.cluster is not None
+    await (await world.cluster.pin([(cid(1), PinOptions())])).wait()
+    await (await world.cluster.pin([(cid(1000), PinOptions())], wait=Wait.ACCEPTED)).wait()
+    for wanted in (cid(1), cid(1000), cid(2)):
+        peers = json.loads(await (await client.get(f"/pins/{cids.text(wanted)}")).text())["peer_map"]
+        assert {peer: info["ipfs_peer_id"] for peer, info in peers.items()} == {
+            f"peer{i}": f"node{i}" for i in range(3)
+        }
+
+
 async def test_pins_that_are_none_of_the_pinsets_are_listed_by_peer(world: World, client: TestClient) -> None:  # type: ignore[type-arg]
     for number in (1, 2):
         world.nodes[number].pins_held[cid(number)] = NodePin(cid(number), PinMode.RECURSIVE, f"theirs{number}")

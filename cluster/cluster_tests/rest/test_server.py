@@ -123,6 +123,7 @@ async def test_configured_headers_are_on_every_answer() -> None:
     async with door(rules(headers=given)) as made, client(made) as call:
         for method, path in (("GET", "/pins"), ("GET", "/nothing"), ("DELETE", "/pins")):
             _, _, headers = await call(method, path)
+            assert "Server" not in headers
             assert (headers["X-Frame-Options"], headers["X-Two"]) == ("DENY", "a")
 
 

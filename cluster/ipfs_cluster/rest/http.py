@@ -50,6 +50,7 @@ def add_http(application: web.Application, rules: HttpRules) -> None:
 
 async def _complete(request: web.Request, response: web.StreamResponse) -> None:
     rules = request.app[HTTP].rules
+    response.headers.popall("Server", None)  # which versions answer is nobody's business
     for name, value in rules.headers:
         if name not in response.headers:
             response.headers.add(name, value)

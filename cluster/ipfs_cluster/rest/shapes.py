@@ -74,8 +74,11 @@ def foreign(found: ForeignPin, peername: str) -> dict[str, Any]:
 
 def pin_info(status: PinStatus) -> dict[str, Any]:
     """One peer of a global pin info."""
+    # An empty ID would be no ID for Go's decoder.
+    node = {"ipfs_peer_id": status.node} if status.node else {}
     return {
         "peername": status.peername,
+        **node,
         "status": status.status.value,
         "timestamp": moment(status.timestamp),
         "error": status.error,
