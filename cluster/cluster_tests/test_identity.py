@@ -15,7 +15,9 @@ from ipfs_cluster.identity import IdentityError, create, decode, load_or_create
 SEED = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
 PUBLIC = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
 KEY = base64.b64encode(b"\x08\x01\x12\x40" + SEED + PUBLIC).decode()
-RSA = base64.b64encode(b"\x08\x00" + bytes(66)).decode()
+SECP256K1 = base64.b64encode(b"\x08\x02\x12\x20" + bytes(range(32))).decode()
+NO_RSA = base64.b64encode(b"\x08\x00\x12\x20" + bytes(range(32))).decode()
+OTHER_HALF = base64.b64encode(b"\x08\x01\x12\x40" + SEED + bytes(32)).decode()
 PEER_ID = "12D3KooWQK1wnefoLrcVHbbnf5tLzbopUd3K3bFAoJpA7YJgL5pV"
 
 
@@ -77,8 +79,10 @@ def test_the_key_is_never_shown() -> None:
         ("{}", "not an identity file"),
         (json.dumps({"id": PEER_ID, "private_key": 5}), "not an identity file"),
         (json.dumps({"id": PEER_ID, "private_key": "%%%"}), "the private key is no base64"),
-        (json.dumps({"id": PEER_ID, "private_key": RSA}), "no ed25519 key"),
-        (json.dumps({"id": PEER_ID, "private_key": KEY[:-8]}), "no ed25519 key"),
+        (json.dumps({"id": PEER_ID, "private_key": SECP256K1}), "no ed25519 or RSA key"),
+        (json.dumps({"id": PEER_ID, "private_key": NO_RSA}), "no ed25519 or RSA key"),
+        (json.dumps({"id": PEER_ID, "private_key": OTHER_HALF}), "no ed25519 or RSA key"),
+        (json.dumps({"id": PEER_ID, "private_key": KEY[:-8]}), "no ed25519 or RSA key"),
         (json.dumps({"id": PEER_ID[:-1] + "x", "private_key": KEY}), "does not belong to the id"),
     ],
 )

@@ -273,12 +273,16 @@ def test_headers_have_a_value_or_several() -> None:
 
 def test_keys_without_meaning_and_unknown_keys_are_named() -> None:
     _, warnings = parse(
-        {"consensus": {"crdt": {}}, "cluster": {"peername": "x", "mdns_interval": "10s", "peernam": 1}}, {}
+        {"consensus": {"crdt": {"cluster_name": "c"}}, "cluster": {"mdns_interval": "10s", "peernam": 1}}, {}
     )
     assert warnings == [
         "these settings of ipfs-cluster have no meaning here: cluster.mdns_interval, consensus",
         "unknown settings are ignored: cluster.peernam",
     ]
+
+
+def test_sections_without_a_setting_are_passed_over() -> None:
+    assert parse({"consensus": {"raft": {}}, "datastore": {"badger": {"badger_options": {}}}}, {})[1] == []
 
 
 def test_a_key_has_one_meaning() -> None:

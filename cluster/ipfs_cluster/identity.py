@@ -1,9 +1,13 @@
-"""Peer identities: ed25519 keys in libp2p's form, compatible with ipfs-cluster's identity.json."""
+"""Peer identities: keys in libp2p's form, compatible with ipfs-cluster's identity.json.
+
+New ones are ed25519; the RSA keys that ipfs-cluster made until 2019 load too, so that a cluster keeps its peer IDs.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -11,12 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
 
 from ipfs_cluster.cid import base58
 from ipfs_cluster.model import PeerId
 
-_KEY_HEAD = b"\x08\x01\x12\x40"  # libp2p PrivateKey{Type: Ed25519, Data: 64 bytes}
-_PUBLIC_HEAD = b"\x08\x01\x12\x20"  # libp2p PublicKey{Type: Ed25519, Data: 32 bytes}
+_RSA, _ED25519 = 0, 1
+"""libp2p's KeyType."""
+_INLINE = 42
+"""Bytes of a public key up to which it is itself in the peer ID; of longer ones it is the SHA-256 hash."""
 
 
 class IdentityError(Exception):
@@ -38,13 +46,7 @@ def create() -> Identity:
     """A new random identity."""
     key = Ed25519PrivateKey.generate()
     seed, public = key.private_bytes_raw(), key.public_key().public_bytes_raw()
-    return Identity(_peer_id(public), _KEY_HEAD + seed + public)
-
-
-def _peer_id(public: bytes) -> PeerId:
-    """base58 of the identity multihash of the protobuf public key: 12D3Koo…"""
-    key = _PUBLIC_HEAD + public
-    return PeerId(base58(b"\x00" + bytes([len(key)]) + key))
+    return Identity(_peer_id(_message(_ED25519, public)), _message(_ED25519, seed + public))
 
 
 def decode(peer_id: str, private_key: str) -> Identity:
@@ -53,12 +55,60 @@ def decode(peer_id: str, private_key: str) -> Identity:
         raw = base64.b64decode(private_key, validate=True)
     except binascii.Error as error:
         raise IdentityError(f"the private key is no base64: {error}") from None
-    if len(raw) != 68 or not raw.startswith(_KEY_HEAD):
-        raise IdentityError("the private key is no ed25519 key in libp2p's form")
-    public = Ed25519PrivateKey.from_private_bytes(raw[4:36]).public_key().public_bytes_raw()
-    if public != raw[36:] or _peer_id(public) != peer_id:
+    public = _public_key(raw)
+    if public is None:
+        raise IdentityError("the private key is no ed25519 or RSA key in libp2p's form")
+    if _peer_id(public) != peer_id:
         raise IdentityError("the private key does not belong to the id")
     return Identity(PeerId(peer_id), raw)
+
+
+def _message(kind: int, data: bytes) -> bytes:
+    """libp2p's PublicKey or PrivateKey: protobuf {1: kind, 2: data}."""
+    size = bytearray()
+    left = len(data)
+    while left > 0x7F:
+        size.append(left & 0x7F | 0x80)
+        left >>= 7
+    size.append(left)
+    return b"\x08" + bytes([kind]) + b"\x12" + size + data
+
+
+def _public_key(private: bytes) -> bytes | None:
+    """libp2p's PublicKey of a PrivateKey; None for what is none, or of another kind."""
+    for kind, public_of in ((_ED25519, _ed25519), (_RSA, _rsa)):
+        for size in (1, 2):  # bytes of the length: up to 127, up to 16383
+            data = private[3 + size :]
+            if data and private == _message(kind, data):
+                public = public_of(data)
+                return None if public is None else _message(kind, public)
+    return None
+
+
+def _ed25519(data: bytes) -> bytes | None:
+    """data: seed and public key."""
+    if len(data) != 64:
+        return None
+    public = Ed25519PrivateKey.from_private_bytes(data[:32]).public_key().public_bytes_raw()
+    return public if data[32:] == public else None
+
+
+def _rsa(data: bytes) -> bytes | None:
+    """data: PKCS #1, DER."""
+    try:
+        key = load_der_private_key(data, password=None)
+    except (ValueError, TypeError):
+        return None
+    if not isinstance(key, RSAPrivateKey):
+        return None
+    return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _peer_id(public: bytes) -> PeerId:
+    """base58 of a multihash of the protobuf public key: 12D3Koo… (identity), Qm… (SHA-256)."""
+    if len(public) <= _INLINE:
+        return PeerId(base58(b"\x00" + bytes([len(public)]) + public))
+    return PeerId(base58(b"\x12\x20" + hashlib.sha256(public).digest()))
 
 
 def load_or_create(path: Path, environ: Mapping[str, str] | None = None) -> Identity:

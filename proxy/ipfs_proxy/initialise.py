@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ipfs_cluster.addresses import AddressError, check_peer_address
 from ipfs_cluster.identity import load_or_create
-from ipfs_cluster.settings import Written, existing, load, write_default, write_source
+from ipfs_cluster.settings import Written, existing, load, write_default, write_peerstore, write_source
 from ipfs_cluster.settings.ipfs import NODE_ADDRESS, NODES
 from ipfs_cluster.settings.values import secret as checked_secret
 from ipfs_proxy.console import Failure, asked, confirm, say
@@ -31,7 +31,7 @@ def add_init_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", "-f", action="store_true", help="do not ask; a configuration before is kept beside")
     parser.add_argument("--custom-secret", "-s", action="store_true", help="ask for the cluster's secret")
     parser.add_argument("--randomports", action="store_true", help="listen on free ports instead of the usual ones")
-    parser.add_argument("--consensus", choices=("crdt", "raft"), help="accepted; " + LOCAL_STORE)
+    parser.add_argument("--consensus", choices=("crdt", "raft"), help="noted; " + LOCAL_STORE)
     parser.add_argument(
         "--datastore", choices=("pebble", "badger3", "badger", "leveldb"), help="accepted; the pinset is in SQLite"
     )
@@ -41,7 +41,12 @@ def add_init_flags(parser: argparse.ArgumentParser) -> None:
         type=_number(1),
         help="N IPFS nodes that the service runs itself, on free ports, instead of daemons",
     )
-    parser.add_argument("--peers", metavar="ADDRESSES", type=_peers, help="accepted: there are no other services yet")
+    parser.add_argument(
+        "--peers",
+        metavar="ADDRESSES",
+        type=_peers,
+        help="kept in the file `peerstore`; there are no other services yet",
+    )
 
 
 def _number(least: int) -> Callable[[str], int]:
@@ -86,7 +91,16 @@ def initialise(folder: Path, arguments: argparse.Namespace, environ: Mapping[str
         if arguments.embedded:
             check_unnamed(environ)
         embedded = ports_for(arguments.embedded or 0)
-        written = write_default(folder, environ, secret=secret, force=force, embedded=embedded, ports=ports)
+        written = write_default(
+            folder,
+            environ,
+            secret=secret,
+            force=force,
+            embedded=embedded,
+            ports=ports,
+            consensus=arguments.consensus or "",
+        )
+    peerstore = write_peerstore(folder, arguments.peers or ())
     tell_written(folder, written, environ)
     if arguments.source:
         say(f"its settings are fetched at each start: {arguments.source}")
@@ -98,7 +112,8 @@ def initialise(folder: Path, arguments: argparse.Namespace, environ: Mapping[str
     if arguments.consensus or arguments.datastore:
         say(f"consensus and datastore: {LOCAL_STORE}")
     if arguments.peers:
-        say("peers: not used, as there are no other services; name their IPFS nodes in ipfs_connector.nodes")
+        unused = "there are no other services; name their IPFS nodes in ipfs_connector.nodes"
+        say(f"peers: kept in {peerstore}, but not used: {unused}")
     where = f"-c {shlex.quote(arguments.config)} " if arguments.config else ""
     say(f"start it with: ipfs-cluster-service {where}daemon")
 

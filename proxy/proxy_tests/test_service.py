@@ -13,6 +13,7 @@ import pytest
 
 from ipfs_cluster.addresses import parse_address
 from ipfs_cluster.datafolder import FolderLock
+from ipfs_cluster.identity import load_or_create
 from ipfs_cluster.settings import load
 from ipfs_proxy.service import main, version
 
@@ -47,6 +48,7 @@ def test_init_says_what_it_made_and_how_to_go_on(folder: Path, capsys: pytest.Ca
     assert {path.name: oct(path.stat().st_mode & 0o777) for path in folder.iterdir()} == {
         "service.json": "0o600",
         "identity.json": "0o600",
+        "peerstore": "0o600",
     }
 
 
@@ -74,16 +76,27 @@ def test_init_takes_the_node_from_the_environment(folder: Path, monkeypatch: pyt
 
 
 def test_init_takes_the_flags_of_ipfs_cluster(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    peer = "/dns4/x/tcp/9096/p2p/12D3KooWQK1wnefoLrcVHbbnf5tLzbopUd3K3bFAoJpA7YJgL5pV"
-    assert run(folder, "init", "--consensus", "raft", "--datastore", "badger3", "--peers", f"{peer},{peer}") == 0
+    one, other = (f"/dns4/{host}/tcp/9096/p2p/12D3KooWQK1wnefoLrcVHbbnf5tLzbopUd3K3bFAoJpA7YJgL5pV" for host in "xy")
+    assert run(folder, "init", "--consensus", "raft", "--datastore", "badger3", "--peers", f"{one},{other}") == 0
     said = capsys.readouterr().out.splitlines()
     assert [line for line in said if line.startswith("consensus and datastore: ")] == [
         "consensus and datastore: there is no consensus among services yet: one service drives all nodes and keeps the "
         "pinset in SQLite"
     ]
     assert [line for line in said if line.startswith("peers: ")] == [
-        "peers: not used, as there are no other services; name their IPFS nodes in ipfs_connector.nodes"
+        f"peers: kept in {folder}/peerstore, but not used: there are no other services; name their IPFS nodes in "
+        "ipfs_connector.nodes"
     ]
+    assert (folder / "peerstore").read_text() == f"{one}\n{other}\n"
+    assert written(folder)["consensus"] == {"raft": {}}
+    assert load(folder, {})[1] == []
+
+
+def test_init_without_peers_leaves_an_empty_peerstore(folder: Path) -> None:
+    assert run(folder, "init", "--peers", f"/ip4/1.2.3.4/tcp/1/p2p/{load_or_create(folder / 'other').id}") == 0
+    assert run(folder, "init", "--force") == 0
+    assert (folder / "peerstore").read_bytes() == b""
+    assert "consensus" not in written(folder)
 
 
 @pytest.mark.parametrize("flags", [["--consensus", "paxos"], ["--peers", "/ip4/1.2.3.4/tcp/1"], ["--datastore", "x"]])

@@ -250,3 +250,10 @@ async def test_why_drain_and_rebalance(world: World, client: Any) -> None:
 @pytest.mark.parametrize("verb", ["status_of", "allocation", "pin", "unpin", "recover", "why"])
 async def test_a_cid_cannot_lead_to_another_route(client: Any, verb: str) -> None:
     await raised(BadRequest, getattr(client, verb)("../peers"))
+    await raised(BadRequest, getattr(client, verb)(""))
+
+
+@pytest.mark.parametrize("path", ["", "/", "/ipfs/", "/ipfs//x", "x/../y", "./x", "/ipfs/.."])
+async def test_nor_can_a_path(client: Any, path: str) -> None:
+    assert str(await raised(BadRequest, client.pin_path(path))) == f"{path!r} is no CID and no path"
+    await raised(BadRequest, client.unpin_path(path))

@@ -256,7 +256,7 @@ def test_a_host_that_cannot_be_dialled(capsys: pytest.CaptureFixture[str], host:
     assert capsys.readouterr().err.startswith("error reading --host: ")
 
 
-@pytest.mark.parametrize("arguments", [[], ["pin"], ["pin", "nosuch"], ["nosuch"], ["--enc", "xml", "id"]])
+@pytest.mark.parametrize("arguments", [["pin", "nosuch"], ["nosuch"], ["pin", "add"], ["--enc", "xml", "id"]])
 def test_wrong_usage_is_status_1_with_the_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)

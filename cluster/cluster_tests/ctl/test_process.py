@@ -44,3 +44,17 @@ def test_a_full_disk_is_told() -> None:
 def test_who_has_read_enough_is_not_told_of_it() -> None:
     done = shell("{ CTL; echo $? >&2; } | true", "completion", "fish")
     assert done.stderr in ("0\n", "1\n")
+
+
+@pytest.mark.parametrize("words", [["help"], ["h"], []])
+def test_help_is_a_command_too_and_what_is_shown_without_one(words: list[str]) -> None:
+    done = shell("CTL", *words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == shell("CTL", "--help").stdout
+
+
+def test_help_of_a_command_and_of_a_group() -> None:
+    assert shell("CTL", "help", "pin", "add").stdout == shell("CTL", "pin", "add", "-h").stdout != ""
+    group = shell("CTL", "pin")
+    assert (group.returncode, group.stdout) == (0, shell("CTL", "pin", "--help").stdout)
+    assert shell("CTL", "help", "nosuch").returncode == 1

@@ -81,3 +81,12 @@ def test_a_mistake_is_told_without_the_secret(document: dict[str, Any]) -> None:
         parse(document, {})
     assert "CANARY" not in str(caught.value)
     assert "CANARY" not in repr(parse({"api": {PROXY: {"authorizations": BOT}}}, {}))
+
+
+def test_who_has_no_password_is_left_out_and_named() -> None:
+    # As in ipfs-cluster, where an empty password is never the right one.
+    settings, warnings = parse({"api": {REST: {"basic_auth_credentials": {"ann": "CANARY", "eve": ""}}}}, {})
+    assert names(settings, REST) == ["ann"]
+    assert warnings == ["api.restapi.basic_auth_credentials: eve has no password and cannot log in"]
+    _, warnings = parse({}, {"CLUSTER_RESTAPI_BASICAUTHCREDENTIALS": "ann:CANARY,eve:"})
+    assert warnings == ["CLUSTER_RESTAPI_BASICAUTHCREDENTIALS: eve has no password and cannot log in"]

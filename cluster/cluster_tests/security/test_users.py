@@ -51,7 +51,7 @@ WRONG = [
     (basic_credentials, {}, "must name at least one user"),
     (basic_credentials, [CANARY], "must be a map from user to password"),
     (basic_credentials, {"a": 1}, "must be a map from user to password"),
-    (basic_credentials, {"a": ""}, "a: the secret must not be empty"),
+    (basic_credentials, {"a": ""}, "must name at least one user with a password"),
     (basic_credentials, {"": CANARY}, "a user name must not be empty"),
     (basic_credentials, {"a:b": CANARY}, "not contain a colon"),
     (basic_credentials, {"a": f"scrypt${CANARY}"}, "a: a secret that begins with scrypt$"),

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 from ipfs_cluster.client import models, upkeep
-from ipfs_cluster.client.errors import BadAnswer, StreamFailed
+from ipfs_cluster.client.errors import BadAnswer, BadRequest, StreamFailed
 from ipfs_cluster.model import Bandwidth
 
 T = TypeVar("T")
@@ -82,6 +82,9 @@ def _get(path: str, of: Callable[[Any], T], query: Mapping[str, str] | None = No
 
 
 def _part(text: str) -> str:
+    """A segment of a route. Raises BadRequest for an empty one: the route would be another."""
+    if not text:
+        raise BadRequest(400, "an empty text names nothing")
     return quote(text, safe="")
 
 
@@ -131,8 +134,11 @@ def token() -> Call[str]:
 
 
 def path_of(what: str) -> str:
-    """The route of a CID or path."""
+    """The route of a CID or path. Raises BadRequest for a path that HTTP would make another of."""
     rooted = what if what.startswith(("/ipfs/", "/ipns/", "/ipld/")) else f"/ipfs/{what.lstrip('/')}"
+    segments = rooted.rstrip("/").split("/")[1:]
+    if len(segments) < 2 or not {"", ".", ".."}.isdisjoint(segments):
+        raise BadRequest(400, f"{what!r} is no CID and no path")
     return f"/pins{quote(rooted)}"
 
 

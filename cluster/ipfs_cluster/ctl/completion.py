@@ -1,4 +1,4 @@
-"""Completions for shells, made from the command line itself."""
+"""Help and completions for shells, made from the command line itself."""
 
 from __future__ import annotations
 
@@ -36,6 +36,12 @@ _ipfs_cluster_ctl() {{
 }}
 complete -o filenames -F _ipfs_cluster_ctl ipfs-cluster-ctl
 """
+
+
+def help_of(arguments: Arguments, context: Context) -> Answers:
+    """How a group of commands is used."""
+    text = arguments.group.format_help()
+    yield text, text.rstrip("\n")
 
 
 def commands(arguments: Arguments, context: Context) -> Answers:

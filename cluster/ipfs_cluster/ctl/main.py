@@ -28,7 +28,10 @@ from ipfs_cluster.ctl.parser import environment_secret, parser
 def main(argv: Sequence[str] | None = None) -> int:
     """The command's entry point; the exit status."""
     stdio.ensure()
-    arguments = parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] in (["help"], ["h"]):
+        words = [*words[1:], "--help"]
+    arguments = parser().parse_args(words)
     try:
         with _told_requests(arguments.debug):
             return _reported(arguments, lambda: _run(arguments))

@@ -85,7 +85,9 @@ def _seconds(text: str) -> float:
 
 
 def _group(parent: argparse.ArgumentParser) -> Group[Parser]:
-    return parent.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
+    """A group without one of its commands shows its help."""
+    parent.set_defaults(act=completion.help_of, group=parent)
+    return parent.add_subparsers(metavar="COMMAND", parser_class=Parser)
 
 
 def _command(group: Group[Parser], name: str, text: str, act: Callable[..., Any]) -> Parser:

@@ -39,16 +39,27 @@ Users = tuple[User, ...]
 
 
 def basic_credentials(value: object) -> Users:
-    """ipfs-cluster's `basic_auth_credentials`: a map from user to password; all of them may do everything. From the
-    environment as JSON, or "user:password,user:password". Raises ValueError.
+    """ipfs-cluster's `basic_auth_credentials`: a map from user to password; all of them may do everything, but those
+    without a password, who cannot log in there either, are left out. From the environment as JSON, or
+    "user:password,user:password". Raises ValueError.
     """
+    found = tuple(_basic(name, name, password) for name, password in _passwords(value).items() if password)
+    if not found:
+        raise ValueError("must name at least one user with a password; leave it out to ask for no credentials")
+    return found
+
+
+def without_password(value: object) -> list[str]:
+    """A line for each user of `basic_credentials` who is left out. Raises ValueError."""
+    return [f"{name} has no password and cannot log in" for name, password in _passwords(value).items() if not password]
+
+
+def _passwords(value: object) -> dict[str, str]:
     if isinstance(value, str):
         value = _from_environment(value)
     if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
         raise ValueError("must be a map from user to password")
-    if not value:
-        raise ValueError("must name at least one user; leave it out to ask for no credentials")
-    return tuple(_basic(str(name), str(name), password) for name, password in value.items())
+    return {str(name): password for name, password in value.items()}
 
 
 def authorizations(value: object) -> Users:

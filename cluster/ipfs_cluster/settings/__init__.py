@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from ipfs_cluster.settings.api import users_of
 from ipfs_cluster.settings.changes import Changes, changes
-from ipfs_cluster.settings.initial import Written, existing, write_default, write_source
+from ipfs_cluster.settings.initial import Written, existing, write_default, write_peerstore, write_source
 from ipfs_cluster.settings.key import Key, SettingsError
 from ipfs_cluster.settings.loading import FILES, KEYS, MISSING, WITHOUT_MEANING, Settings, load, parse
 from ipfs_cluster.settings.nodes import EMBEDDED_KEYS, NODE_KEYS, Embedded, Node, nodes
@@ -32,5 +32,6 @@ __all__ = [
     "parse",
     "users_of",
     "write_default",
+    "write_peerstore",
     "write_source",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ipfs_cluster.addresses import parse_address
-from ipfs_cluster.security.users import User, authorizations, basic_credentials, clashes
+from ipfs_cluster.security.users import User, authorizations, basic_credentials, clashes, without_password
 from ipfs_cluster.settings.key import Key, under
 from ipfs_cluster.settings.values import (
     addresses,
@@ -44,7 +44,7 @@ KEYS = (
     Key(REST, "http_listen_multiaddress", ("/ip4/127.0.0.1/tcp/9094",), addresses),
     Key(REST, "ssl_cert_file", "", text),
     Key(REST, "ssl_key_file", "", text),
-    Key(REST, "basic_auth_credentials", (), basic_credentials, secret=True, reload=True),
+    Key(REST, "basic_auth_credentials", (), basic_credentials, secret=True, reload=True, caution=without_password),
     Key(REST, "authorizations", (), authorizations, secret=True, reload=True),
     Key(REST, "token_ttl", 86400.0, positive_duration, reload=True),
     Key(REST, "allow_remote", False, boolean),

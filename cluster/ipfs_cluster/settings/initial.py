@@ -45,10 +45,12 @@ def write_default(
     node: str = "",
     embedded: Sequence[int] = (),
     ports: tuple[int, int] | None = None,
+    consensus: str = "",
 ) -> Written:
     """Write service.json with the values that people change. secret: unless the environment has one. node: address of
     the first IPFS node, in the place of what environment or default say. embedded: ports of embedded nodes, which are
-    the only ones then. ports: of proxy and REST API. Raises FileExistsError unless forced.
+    the only ones then. ports: of proxy and REST API. consensus: noted for scripts that look which one an ipfs-cluster
+    was made for. Raises FileExistsError unless forced.
     """
     settings, _ = parse({}, environ)
     nodes: list[dict[str, Any]] = [{"name": node.name, "node_multiaddress": node.address} for node in settings.nodes]
@@ -71,6 +73,7 @@ def write_default(
             # Nodes on one machine are not cut off from each other, so nothing speaks for waiting minutes.
             **({"repin_grace": GRACE} if len(embedded) > 1 else {}),
         },
+        **({"consensus": {consensus: {}}} if consensus else {}),
         "api": {
             "ipfsproxy": {"listen_multiaddress": list(proxy)},
             "restapi": {"http_listen_multiaddress": list(rest)},
@@ -98,6 +101,14 @@ def write_source(folder: Path, url: str, *, force: bool = False) -> Written:
     """Write a service.json that only says where the configuration is. Raises SettingsError, FileExistsError unless
     forced."""
     return _write(folder, {"source": check_source(url)}, force=force)
+
+
+def write_peerstore(folder: Path, peers: Sequence[str]) -> Path:
+    """Write the addresses of other services, one a line, as ipfs-cluster keeps them; an empty file without any."""
+    path = folder / "peerstore"
+    path.touch(0o600)
+    path.write_text("".join(f"{peer}\n" for peer in peers), encoding="ascii")
+    return path
 
 
 def _write(folder: Path, document: object, *, force: bool) -> Written:

@@ -11,10 +11,14 @@ class SettingsError(Exception):
     """The configuration cannot be used; the message lists every problem, one a line."""
 
 
+def _nothing(_value: object) -> list[str]:
+    return []
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """One setting. section: dotted. secret: its value is never shown, and its variable may name a file.
-    reload: SIGHUP changes it.
+    reload: SIGHUP changes it. caution: what whoever wrote a value that is right should know about it.
     """
 
     section: str
@@ -23,6 +27,7 @@ class Key:
     parse: Callable[[object], Any]
     secret: bool = False
     reload: bool = False
+    caution: Callable[[object], list[str]] = _nothing
 
     @property
     def path(self) -> str:

@@ -97,6 +97,7 @@ def parse(document: object, environ: Mapping[str, str]) -> tuple[Settings, list[
     flat = dict(_flatten(document, problems))
     problems += [f"{key}: {reason}" for key, reason in MISSING.items() if flat.pop(key, None)]
     values: dict[str, Any] = {}
+    cautions: list[str] = []
     for key in KEYS:
         raw, source = flat.pop(key.path, None), key.path
         override = _from_environment(key, environ, problems)
@@ -107,6 +108,7 @@ def parse(document: object, environ: Mapping[str, str]) -> tuple[Settings, list[
             continue
         try:
             values[key.path] = key.parse(raw)
+            cautions += [f"{source}: {caution}" for caution in key.caution(raw)]
         except ValueError as error:
             shown = "…" if key.secret else json.dumps(raw, default=str)
             problems.append(f"{source}: {shown}: {error}")
@@ -115,7 +117,7 @@ def parse(document: object, environ: Mapping[str, str]) -> tuple[Settings, list[
     problems += _contradictions(values)
     if problems:
         raise SettingsError("\n".join(problems))
-    return Settings(values), _warnings(flat)
+    return Settings(values), cautions + _warnings(flat)
 
 
 def _flatten(document: Mapping[str, Any], problems: list[str], above: str = "") -> list[tuple[str, Any]]:
@@ -151,8 +153,13 @@ def _warnings(rest: Mapping[str, Any]) -> list[str]:
     idle = sorted({path for path in rest if any(path == key or path.startswith(f"{key}.") for key in WITHOUT_MEANING)})
     unknown = sorted(set(rest) - set(idle))
     warnings = []
-    if idle:
-        warnings.append(f"these settings of ipfs-cluster have no meaning here: {', '.join(idle)}")
+    if set_ := [path for path in idle if _says_something(rest[path])]:
+        warnings.append(f"these settings of ipfs-cluster have no meaning here: {', '.join(set_)}")
     if unknown:
         warnings.append(f"unknown settings are ignored: {', '.join(unknown)}")
     return warnings
+
+
+def _says_something(value: object) -> bool:
+    """False for a section without any setting, such as the `consensus` that `init` notes."""
+    return any(map(_says_something, value.values())) if isinstance(value, dict) else value is not None
