@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ipfs_cluster import cid as cids
 from ipfs_cluster.model import PeerId, Pin, PinMode, PinType
 from ipfs_cluster.rest import shapes
-from ipfs_cluster.statefile import LONGEST, BadState, Overrides, Reader, line
+from ipfs_cluster.statefile import LONGEST, MOST_LINES, BadState, Overrides, Reader, line
 from ipfs_cluster.testing.store_values import cid
 
 PEER = PeerId("12D3KooWSVuKHVgMq8qpbx8ubzxZnEzEc5m2YGCyCXKkBcz8cyNb")
@@ -132,8 +132,14 @@ def changed(**fields: object) -> bytes:
 
 
 REFUSED = {
-    b"{\n": "line 2: not JSON: Expecting ",
-    b"\n": "line 2: empty",
+    b"{x\n": "line 2: not JSON: Expecting property name enclosed in double quotes at column 2",
+    b"{\n": "line 2: the input ends in the middle of the entry: it is cut off",
+    b"{\n\n": "line 2: the input ends in the middle of the entry: it is cut off",
+    b'{"cid":\n\n"x" y\n': "line 2: not JSON: Expecting ',' delimiter at line 4, column 5",
+    b'\n{"cid": "x",\n' + UPSTREAM: "line 3: not JSON: Expecting property name enclosed in double quotes at line 4,",
+    b'{"name": "a\nb"}\n': "line 2: not JSON: Invalid control character at at column",
+    b"{\n" * (MOST_LINES + 1): "line 2: not JSON: ",
+    b"{" + b"\n" * MOST_LINES + b"}\n": f"line 2: longer than {MOST_LINES} lines",
     b"[]\n": "line 2: must be a JSON object",
     b"\xff\n": "line 2: not UTF-8: invalid start byte at byte 0",
     b"{}\n": "line 2: has no cid",
@@ -187,9 +193,17 @@ def test_no_input_is_anything_but_entries_or_refused(content: bytes) -> None:
     assert content.strip().startswith(b"{")
 
 
-def test_an_empty_input_is_refused() -> None:
+@pytest.mark.parametrize("content", [b"", b"\n", b" \n\n"])
+def test_an_empty_input_is_refused(content: bytes) -> None:
     with pytest.raises(BadState, match="the input is empty"):
-        read(b"")
+        read(content)
+
+
+@pytest.mark.parametrize("indent", [None, 0, 2])
+def test_an_entry_may_go_over_lines_with_blank_ones_between(indent: int | None) -> None:
+    entries = [UPSTREAM, META, SHARD]
+    written = [json.dumps(json.loads(entry), indent=indent).encode() for entry in entries]
+    assert read(b"\n \n" + b"\n\n".join(written) + b"\n\n") == read(b"".join(entries))
 
 
 def test_absent_fields_take_the_defaults() -> None:

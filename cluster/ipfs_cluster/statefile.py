@@ -1,6 +1,7 @@
 """The pinset as ipfs-cluster exports and imports it: a JSON object a line, byte for byte as its encoder writes them.
 
-Reading is strict: what cannot be kept as it is said is refused with the number of its line, never dropped.
+Reading is strict: what cannot be kept as it is said is refused with the number of its line, never dropped. An object
+may go over several lines and blank ones may stand between them, as people's tools write them and ipfs-cluster reads.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from ipfs_cluster.model import EVERYWHERE, LATEST, PeerId, Pin, PinMode, PinType
 from ipfs_cluster.rest import shapes
 
 LONGEST = 16 * 1024 * 1024
-"""Bytes of a line. An entry of ipfs-cluster's has some hundred; metadata may be long."""
+"""Bytes of an entry. Those of ipfs-cluster have some hundred; metadata may be long."""
+MOST_LINES = 1000
+"""Lines of an entry: whether it ends with one is found out by reading it from its beginning."""
 
 _ESCAPE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 _SPECIAL = re.compile("[<>&\u2028\u2029]")
@@ -72,28 +75,64 @@ def _escaped(text: str) -> str:
 
 
 class Reader:
-    """The entries of a file, one after the other, in constant memory. number: of the line that was read last."""
+    """The entries of a file, one after the other, in constant memory. number: of the line where the last one begins."""
 
     def __init__(self, file: BinaryIO, overrides: Overrides = Overrides()) -> None:
         self._file = file
         self._overrides = overrides
         self._factory = _Factory()
+        self._lines = 0
         self.number = 0
 
     def pins(self) -> Iterator[Pin]:
         """Raises BadState, also when there is no entry at all."""
-        while raw := self._file.readline(LONGEST + 1):
-            self.number += 1
+        while raw := self._line():
+            if raw.isspace():
+                continue
+            self.number = self._lines
             try:
-                yield _overridden(self._factory.pin(_object(raw)), self._overrides)
+                yield _overridden(self._factory.pin(self._object(raw)), self._overrides)
             except (ValueError, InvalidCid) as error:
                 raise self.refuse(str(error)) from None
         if not self.number:
             raise BadState("the input is empty: `state cleanup` is what empties a pinset")
 
     def refuse(self, reason: str) -> BadState:
-        """The error for the line that was read last."""
+        """The error for the entry that was read last."""
         return BadState(f"line {self.number}: {reason}")
+
+    def _line(self) -> bytes:
+        self._lines += 1
+        return self._file.readline(LONGEST + 1)
+
+    def _object(self, raw: bytes) -> dict[str, Any]:
+        """The object that begins with this line. Raises ValueError."""
+        for _ in range(MOST_LINES):
+            try:
+                found = _value(raw.decode()) if len(raw) <= LONGEST else None
+            except UnicodeDecodeError as error:
+                raise ValueError(f"not UTF-8: {error.reason} at byte {error.start}") from None
+            except RecursionError:
+                raise ValueError("not JSON: too deep") from None
+            except json.JSONDecodeError as error:
+                if not raw.endswith(b"\n"):
+                    raise ValueError("the input ends in the middle of the line: it is cut off") from None
+                if error.doc[error.pos :].strip():
+                    raise ValueError(f"not JSON: {error.msg} at {self._place(error)}") from None
+                if not (more := self._line()):
+                    raise ValueError("the input ends in the middle of the entry: it is cut off") from None
+                raw += more
+            else:
+                if len(raw) > LONGEST:
+                    raise ValueError(f"longer than {LONGEST} bytes")
+                if not isinstance(found, dict):
+                    raise ValueError("must be a JSON object")
+                return found
+        raise ValueError(f"longer than {MOST_LINES} lines")
+
+    def _place(self, error: json.JSONDecodeError) -> str:
+        line = "" if error.lineno == 1 else f"line {self.number + error.lineno - 1}, "
+        return f"{line}column {error.colno}"
 
 
 def _value(text: str) -> Any:
@@ -102,25 +141,6 @@ def _value(text: str) -> Any:
         return json.loads(text)
     found, end = _decode(text)
     return found if text[end:] in ("\n", "") else json.loads(text)
-
-
-def _object(raw: bytes) -> dict[str, Any]:
-    if len(raw) > LONGEST:
-        raise ValueError(f"longer than {LONGEST} bytes")
-    try:
-        found = _value(raw.decode())
-    except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8: {error.reason} at byte {error.start}") from None
-    except (json.JSONDecodeError, RecursionError) as error:
-        if not raw.strip():
-            raise ValueError("empty") from None
-        if not raw.endswith(b"\n"):
-            raise ValueError("the input ends in the middle of the line: it is cut off") from None
-        reason = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else "too deep"
-        raise ValueError(f"not JSON: {reason}") from None
-    if not isinstance(found, dict):
-        raise ValueError("must be a JSON object")
-    return found
 
 
 _Form = tuple[int, int, PinMode, PinType, int]
