@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from compat_tests.harness.kubo import KuboNode
 from compat_tests.harness.process import eventually
 from compat_tests.harness.relay import SlowLine
 from compat_tests.harness.service import Service
+from ipfs_cluster import cid as cids
 
 
 @pytest.fixture
@@ -47,6 +49,33 @@ def test_a_node_that_lost_its_repository_gets_everything_again(pair: Service) ->
     eventually(lambda: all(pair.pinned_everywhere(cid) for cid in cids), "and the service says so")
     assert pair.rpc("pin/rm", *[("arg", cid) for cid in cids]).status == 200
     eventually(lambda: not node.pins(), "they are the cluster's own, and can be removed")
+
+
+def test_what_any_node_lacks_of_a_pin_is_told(pair: Service) -> None:
+    whole, broken = pinned(pair, os.urandom(600_000), os.urandom(600_000))
+    assert pair.rpc("pin/verify").text == ""
+    node = pair.nodes[1]
+    leaf = json.loads(node.rpc("refs", ("arg", broken)).text.splitlines()[0])["Ref"]
+    node.stop()
+    (file,) = (node.folder / "blocks").rglob(f"{multihash_name(leaf)}.data")
+    file.unlink()
+    node.start()
+    eventually(lambda: pair.pinned_everywhere(broken), "the node is back")
+    answer = pair.rpc("pin/verify", ("verbose", "true"))
+    first, *others = map(json.loads, answer.text.splitlines())
+    (bad,) = first.pop("BadNodes")
+    assert (first, bad["Cid"]) == ({"Cid": broken}, leaf)
+    assert bad["Err"].startswith("n1: ")
+    assert others == [{"Cid": whole, "Ok": True}]
+    node.stop()
+    answer = pair.rpc("pin/verify")
+    assert answer.status == 500
+    assert answer.text.startswith('{"Message":"not all pins were verified: n1: ')
+
+
+def multihash_name(cid: str) -> str:
+    """How a Kubo's flatfs calls the file of a block."""
+    return base64.b32encode(cids.parse(cid)[-34:]).decode().rstrip("=")
 
 
 def test_a_node_with_another_repository_is_filled_and_keeps_what_it_held_before(pair: Service) -> None:

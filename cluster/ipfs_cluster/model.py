@@ -191,6 +191,16 @@ class NodePin:
 
 
 @dataclass(frozen=True, slots=True)
+class VerifiedPin:
+    """What a node says of a recursive pin of its own. bad: if it is not ok, the blocks that are missing or
+    wrong, and why."""
+
+    cid: Cid
+    ok: bool = True
+    bad: tuple[tuple[Cid, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PinProgress:
     """How far one pin is on one peer: nodes (blocks) and bytes fetched so far, time of the last growth."""
 

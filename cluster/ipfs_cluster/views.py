@@ -20,11 +20,13 @@ from ipfs_cluster.model import (
     PinType,
     RepoStat,
     TrackerStatus,
+    VerifiedPin,
     Work,
 )
 from ipfs_cluster.patience import pages_while_up, while_up
 from ipfs_cluster.peer import LocalPeer
 from ipfs_cluster.ports import ForeignPin, ListedPin, PinQuery, Store
+from ipfs_cluster.verification import verify
 
 NO_LIMIT = 2**64 - 1
 """What Kubo reports as StorageMax when there is none."""
@@ -123,6 +125,10 @@ class Views:
                     lines.append((behind, "indirect", ""))
                     behind = await anext(indirect, None)
                 yield lines
+
+    def verify(self, *, well: bool) -> AsyncIterator[list[VerifiedPin]]:
+        """See `verification.verify`."""
+        return verify(self._store, list(self._peers.values()), well=well)
 
     def _asked(self) -> Sequence[LocalPeer]:
         up = [peer for peer in self._peers.values() if peer.up]

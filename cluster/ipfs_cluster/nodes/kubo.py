@@ -16,7 +16,7 @@ from ipfs_cluster import cid as cids
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.errors import InvalidCid, NodeError, NodeStalled, NodeUnreachable, node_error
 from ipfs_cluster.hops import SERVICES, listed
-from ipfs_cluster.model import Bandwidth, NodeInfo, NodePin, PinMode, RepoStat
+from ipfs_cluster.model import Bandwidth, NodeInfo, NodePin, PinMode, RepoStat, VerifiedPin
 from ipfs_cluster.nodes.empty import EMPTY_RAW_BLOCK
 from ipfs_cluster.nodes.http import HttpTransport, Params, Response
 from ipfs_cluster.nodes.stall import StallWatch
@@ -190,6 +190,14 @@ class KuboNode:
         kinds = [entry["Type"] for entry in (answer.get("Keys") or {}).values()]
         return next((_cid(kind.rsplit(" ", 1)[1]) for kind in kinds if kind.startswith("indirect through ")), None)
 
+    async def verify(self) -> AsyncIterator[list[VerifiedPin]]:
+        """pin/verify?verbose."""
+        async with self._http.stream("pin/verify", [("verbose", "true")]) as response:
+            async for values in self._value_batches(response):
+                if failure := next((value["Err"] for value in values if value.get("Err")), ""):
+                    raise node_error(failure)
+                yield [_verified(value) for value in values]
+
     async def ensure_empty_block(self) -> None:
         """block/put of zero bytes with pin, unless it is pinned already."""
         if self.cluster or await self.pinned(EMPTY_RAW_BLOCK, PinMode.RECURSIVE):
@@ -334,6 +342,11 @@ def _cid(text: str) -> Cid:
         return cids.parse(text)
     except InvalidCid as error:
         raise NodeUnreachable(f"the node sent something that is no CID: {text!r}: {error}") from error
+
+
+def _verified(value: Mapping[str, Any]) -> VerifiedPin:
+    bad = tuple((_cid(node["Cid"]), str(node.get("Err", ""))) for node in value.get("BadNodes") or [])
+    return VerifiedPin(_cid(value["Cid"]), ok=bool(value.get("Ok")), bad=bad)
 
 
 def _error(status: int, body: bytes) -> NodeError:

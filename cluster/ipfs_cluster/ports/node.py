@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from ipfs_cluster.cid import Cid
-from ipfs_cluster.model import Bandwidth, NodeInfo, NodePin, PinMode, RepoStat
+from ipfs_cluster.model import Bandwidth, NodeInfo, NodePin, PinMode, RepoStat, VerifiedPin
 
 
 class NodeResponse(Protocol):
@@ -86,6 +86,10 @@ class Node(Protocol):
 
     async def indirect_root(self, cid: Cid) -> Cid | None:
         """A recursive pin through which the node holds this CID, or None."""
+        ...
+
+    def verify(self) -> AsyncIterator[list[VerifiedPin]]:
+        """Read every block of every recursive pin, without fetching any; streamed as the node gets on."""
         ...
 
     async def resolve(self, path: str) -> Cid:

@@ -18,7 +18,7 @@ from ipfs_cluster import cid as cids
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.cid import text as cid_text
 from ipfs_cluster.errors import NodeError, NodeStalled, NodeUnreachable
-from ipfs_cluster.model import Bandwidth, NodeInfo, NodePin, PinMode, RepoStat
+from ipfs_cluster.model import Bandwidth, NodeInfo, NodePin, PinMode, RepoStat, VerifiedPin
 from ipfs_cluster.nodes.empty import EMPTY_RAW_BLOCK
 from ipfs_cluster.ports import NodeResponse
 
@@ -72,6 +72,7 @@ class FakeNode:
         self.services: tuple[str, ...] = ()
         self.repo_size = 0
         self.storage_max = 10**10
+        self.damaged: dict[Cid, tuple[tuple[Cid, str], ...]] = {}
         self.garbage: list[Cid] = []
         self.collecting: asyncio.Event | None = None
         self.imports: dict[str, str] = {}
@@ -196,6 +197,14 @@ class FakeNode:
     async def repo_stat(self, *, size_only: bool = False) -> RepoStat:
         self._call("repo/stat")
         return RepoStat(self.repo_size, self.storage_max, 0 if size_only else len(self.pins_held), "/repo", "18")
+
+    async def verify(self) -> AsyncIterator[list[VerifiedPin]]:
+        self._call("pin/verify")
+        for pin in list(self.pins_held.values()):
+            if pin.mode is PinMode.RECURSIVE:
+                bad = self.damaged.get(pin.cid, ())
+                yield [VerifiedPin(pin.cid, ok=not bad, bad=bad)]
+                self._call("pin/verify line")
 
     async def gc(self) -> AsyncIterator[list[tuple[Cid | None, str]]]:
         self._call("repo/gc")

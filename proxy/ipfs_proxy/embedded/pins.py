@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from ipfs_cluster import Cid, Progress
 from ipfs_cluster.cid import text as cid_text
@@ -12,14 +12,12 @@ from ipfs_cluster.model import PinMode
 from ipfs_cluster.tasks import alongside
 from ipfs_proxy.embedded.node import Node
 from ipfs_proxy.embedded.paths import Resolver
-from ipfs_proxy.embedded.table import Call, Entry, Shown
+from ipfs_proxy.embedded.table import Call, Entry
 from ipfs_proxy.rpc import pinshapes
 from ipfs_proxy.rpc.options import check_name
 from ipfs_proxy.rpc.pinshapes import ARGUMENT, TYPES, Line
-from ipfs_proxy.wire.params import Option
 
 PROGRESS_INTERVAL = 0.5
-VERIFY = (Option("verbose", bool), Option("quiet", bool, ("q",)))
 
 
 def pin_entries(node: Node, tick: Callable[[float], Awaitable[None]]) -> dict[str, Entry]:
@@ -30,7 +28,7 @@ def pin_entries(node: Node, tick: Callable[[float], Awaitable[None]]) -> dict[st
         "pin/rm": Entry(pins.rm, pinshapes.RM, (ARGUMENT,), body=True, many=True),
         "pin/ls": Entry(pins.ls, pinshapes.LS),
         "pin/update": Entry(pins.update, pinshapes.UPDATE, ("from-path", "to-path")),
-        "pin/verify": Entry(pins.verify, VERIFY),
+        "pin/verify": Entry(pins.verify, pinshapes.VERIFY),
     }
 
 
@@ -179,14 +177,13 @@ class Pins:
 
     async def verify(self, call: Call) -> None:
         """What is broken, and with `verbose` what is not. Nothing is fetched."""
-        show, verbose, quiet = call.show, call.params.flag("verbose"), call.params.flag("quiet")
-        if verbose and quiet:
-            raise InvalidArgument("the --verbose and --quiet options can not be used at the same time")
+        show, encoding = call.show, call.answer.encoding
+        verbose, quiet = pinshapes.check_verify(call.params)
         async for cid, bad in self._node.verify_pins():
             if bad or verbose:
-                await call.emit(
-                    _verified(show(cid), [(show(block), why) for block, why in bad], quiet=quiet, call=call)
-                )
+                shown = [(show(block), why) for block, why in bad] or None
+                await call.answer.begin()
+                await call.answer.write(pinshapes.verified(show(cid), shown, quiet=quiet, encoding=encoding))
         await call.end()
 
 
@@ -195,19 +192,3 @@ def _deadline_text(call: Call, pinned: int) -> str:
     resolving = pinned < len(call.arguments) and "/" in call.arguments[pinned].strip("/").removeprefix("ipfs/")
     bare = resolving or call.params.flag("progress")
     return "context deadline exceeded" if bare else "pin: context deadline exceeded"
-
-
-def _verified(cid: str, bad: Sequence[tuple[str, str]], *, quiet: bool, call: Call) -> Shown:
-    fields: dict[str, object] = {"Cid": cid}
-    if call.answer.encoding == "xml":
-        fields["Err"] = ""
-        fields["Ok"] = not bad
-        fields["BadNodes"] = [{"Cid": block, "Err": why} for block, why in bad]
-        return Shown(fields, "PinVerifyRes")
-    if not bad:
-        return Shown({**fields, "Ok": True}, "PinVerifyRes", f"{cid} ok\n")
-    if quiet:
-        return Shown(fields, "PinVerifyRes", f"{cid}\n")
-    nodes = [{"Cid": block, "Err": why} for block, why in bad]
-    text = f"{cid} broken\n" + "".join(f"  {block}: {why}\n" for block, why in bad)
-    return Shown({**fields, "BadNodes": nodes}, "PinVerifyRes", text)

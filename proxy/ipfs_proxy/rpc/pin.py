@@ -10,7 +10,7 @@ from typing import TypeVar
 from ipfs_cluster import Cid, Cluster, PinCall, UpdateCall
 from ipfs_cluster.cid import text as cid_text
 from ipfs_cluster.errors import ClusterError, DeadlineExceeded, InvalidArgument, NodeError, NotPinned, PinModeError
-from ipfs_cluster.model import PinMode
+from ipfs_cluster.model import PinMode, VerifiedPin
 from ipfs_cluster.ports import ListedPin, PinQuery
 from ipfs_cluster.tasks import alongside
 from ipfs_proxy.front.exchange import Command, Request
@@ -22,12 +22,15 @@ from ipfs_proxy.rpc.pinshapes import (
     RM,
     TYPES,
     UPDATE,
+    VERIFY,
     Line,
     added,
     at_once,
+    check_verify,
     pinned_text,
     pins,
     progress,
+    verified,
     write_listing,
 )
 from ipfs_proxy.rpc.run import Answer, CidText, bare_cid, command
@@ -49,6 +52,7 @@ def pin_commands(
         "pin/add": command(pins.add, ADD, server, required=(ARGUMENT,), body=True),
         "pin/rm": command(pins.rm, RM, server, required=(ARGUMENT,), body=True),
         "pin/ls": command(pins.ls, LS, server),
+        "pin/verify": command(pins.verify, VERIFY, server),
         "pin/update": command(pins.update, UPDATE, server, required=("from-path", "to-path")),
     }
 
@@ -181,6 +185,21 @@ class PinCommands:
         else:
             await answer.single(pins([show(old), show(new)], answer.encoding))
 
+    # --- pin/verify ---
+
+    async def verify(self, request: Request, params: Params, answer: Answer) -> None:
+        """What is broken on any node, and with `verbose` what is not. Nodes that could not be asked are the error that
+        the answer ends with."""
+        show = CidText(params)
+        verbose, quiet = check_verify(params)
+        async with _deadline(params):
+            async for page in self._cluster.views.verify(well=verbose):
+                body = [verified(show(pin.cid), _bad(pin, show), quiet=quiet, encoding=answer.encoding) for pin in page]
+                await answer.begin()
+                await answer.write(b"".join(body))
+            await answer.begin()
+            await answer.end()
+
     # --- pin/ls ---
 
     async def ls(self, request: Request, params: Params, answer: Answer) -> None:
@@ -235,6 +254,10 @@ class PinCommands:
 def _lines(page: Sequence[ListedPin]) -> list[Line]:
     """Spelled out: asking a million members of an enum for their value takes as long as writing their lines."""
     return [(text, "direct" if mode is PinMode.DIRECT else "recursive", name) for text, mode, _, name in page]
+
+
+def _bad(pin: VerifiedPin, show: CidText) -> list[tuple[str, str]] | None:
+    return None if pin.ok else [(show(cid), reason) for cid, reason in pin.bad]
 
 
 def _query(kind: str, name: str) -> PinQuery:

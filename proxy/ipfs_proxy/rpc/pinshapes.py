@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 
 from ipfs_cluster import Progress
-from ipfs_cluster.errors import ClusterError
+from ipfs_cluster.errors import ClusterError, InvalidArgument
 from ipfs_cluster.model import PinMode
 from ipfs_proxy.rpc.run import Answer, CidText
-from ipfs_proxy.wire import gojson
+from ipfs_proxy.wire import gojson, goxml
 from ipfs_proxy.wire.params import Option, Params
 
 ARGUMENT = "ipfs-path"
@@ -38,6 +38,7 @@ UPDATE = (
     Option("fast-provide-dag", bool),
     Option("fast-provide-wait", bool),
 )
+VERIFY = (Option("verbose", bool), Option("quiet", bool, ("q",)))
 
 Line = tuple[str, str, str]
 """A pin as listings have it: the usual text of its CID, type, name."""
@@ -105,6 +106,28 @@ def pins(shown: Sequence[str], encoding: str) -> bytes:
     if encoding == "xml":
         return f"<PinOutput>{_xml_pins(shown)}</PinOutput>".encode()
     return gojson.value({"Pins": list(shown)})
+
+
+def verified(cid: str, bad: Sequence[tuple[str, str]] | None, *, quiet: bool, encoding: str) -> bytes:
+    """A value of `pin/verify`. bad: blocks and what is wrong with them; None for a pin that is well."""
+    nodes = [{"Cid": block, "Err": why} for block, why in bad or ()]
+    if encoding == "xml":
+        return goxml.element("PinVerifyRes", {"Cid": cid, "Err": "", "Ok": bad is None, "BadNodes": nodes}).encode()
+    if encoding == "text":
+        lines = [f"  {block}: {why}" for block, why in bad or () if not quiet]
+        first = f"{cid} ok" if bad is None else cid if quiet else f"{cid} broken"
+        return ("\n".join([first, *lines]) + "\n").encode("utf-8", "replace")
+    if bad is None:
+        return gojson.value({"Cid": cid, "Ok": True})
+    return gojson.value({"Cid": cid} if quiet else {"Cid": cid, "BadNodes": nodes})
+
+
+def check_verify(params: Params) -> tuple[bool, bool]:
+    """`verbose` and `quiet`. Raises InvalidArgument."""
+    verbose, quiet = params.flag("verbose"), params.flag("quiet")
+    if verbose and quiet:
+        raise InvalidArgument("the --verbose and --quiet options can not be used at the same time")
+    return verbose, quiet
 
 
 def added(shown: Sequence[str], encoding: str) -> bytes:
