@@ -14,7 +14,7 @@ from ipfs_cluster.elsewhere import Elsewhere, Placed
 from ipfs_cluster.errors import Conflict, PinFailed, Stopping
 from ipfs_cluster.hub import Hub, Outcome
 from ipfs_cluster.model import WANTS_PIN, PeerId, Pin, PinMode, PinProgress, Priority
-from ipfs_cluster.ports import RemovePin, Store
+from ipfs_cluster.ports import PutPin, RemovePin, Store, Write
 
 
 class Wait(enum.StrEnum):
@@ -36,9 +36,11 @@ class Progress:
 @dataclass(frozen=True, slots=True)
 class _GivingUp(Outcome):
     """Said by a request that gives up the entry it created, to all who watch: whoever still waits for the entry takes
-    it over, and removes it when it gives up too."""
+    it over, and removes it when it gives up too. before: the direct pin that the entry was, if it was not created.
+    """
 
     revision: int = 0
+    before: Pin | None = None
     takers: list[PinCall] = field(default_factory=list)
 
 
@@ -68,11 +70,14 @@ class _Moved(Outcome):
 @dataclass(slots=True)
 class Ticket:
     """One argument of a request. created: there was no entry before, so giving up removes it again; it was created by
-    this request, or by one that gave up while this one waited."""
+    this request, or by one that gave up while this one waited. before: the same of a direct pin that became recursive,
+    so giving up makes it direct again.
+    """
 
     pin: Pin
     quorum: Quorum
     created: bool
+    before: Pin | None = None
     seen: dict[PeerId, PinProgress] = field(default_factory=dict)
 
 
@@ -141,7 +146,7 @@ class PinCall:
         if isinstance(outcome, _GivingUp):
             if ticket.pin.revision >= outcome.revision:
                 outcome.takers.append(self)
-                ticket.created = True
+                ticket.created, ticket.before = outcome.before is None, outcome.before
             return
         if isinstance(outcome, _Left):
             if ticket.created and outcome.pin is not None and ticket.pin.revision < outcome.pin.revision:
@@ -153,7 +158,8 @@ class PinCall:
                 ticket.pin = outcome.placed.pin
             return
         if isinstance(outcome, _Promised):
-            ticket.created &= ticket.pin.revision > outcome.revision
+            if ticket.pin.revision <= outcome.revision:
+                ticket.created, ticket.before = False, None
             return
         early = outcome.mode is PinMode.DIRECT and ticket.pin.mode is PinMode.RECURSIVE
         if early and outcome.event is not Event.UNREACHABLE:
@@ -278,30 +284,37 @@ class PinCall:
 
     async def withdraw(self) -> None:
         """Give up: entries that this request created, that no one else waits for or has rewritten, and that have not
-        reached their number leave the pinset again; their nodes are cleaned up by the trackers.
+        reached their number leave the pinset again; their nodes are cleaned up by the trackers. Those that were direct
+        pins before are that again.
         """
         self.leave()
         for cid, ticket in self._tickets.items():
             if ticket.quorum.verdict() is Verdict.REACHED:
                 continue
-            if not ticket.created:
+            if not ticket.created and ticket.before is None:
                 self._hub.publish(_Left(self._home, cid, Event.DONE, pin=ticket.pin))
                 continue
             async with self._hub.withdrawing(cid):
-                if not self._taken_over(ticket) and await self._removed(ticket.pin):
+                if not self._taken_over(ticket) and await self._undone(ticket):
                     # At once: later it would be the attempts of who asks for it anew that are given up.
                     self._on_withdrawn(cid)
 
-    async def _removed(self, pin: Pin) -> bool:
+    async def _undone(self, ticket: Ticket) -> bool:
+        pin, before = ticket.pin, ticket.before
+        everyone = pin.allocations or self._everyone
+        undo: Write = RemovePin(pin.cid, pin.revision, everyone, Priority.REMOVAL)
+        if before is not None:
+            holders = before.allocations or self._everyone
+            release = tuple(peer for peer in everyone if peer not in holders)
+            undo = PutPin(before, pin.revision, holders, release=release, priority=Priority.USER)
         try:
-            everyone = pin.allocations or self._everyone
-            await self._store.commit([RemovePin(pin.cid, pin.revision, everyone, Priority.REMOVAL)])
+            await self._store.commit([undo])
         except Conflict:
             return False
         return True
 
     def _taken_over(self, ticket: Ticket) -> bool:
-        question = _GivingUp(self._home, ticket.pin.cid, Event.DONE, revision=ticket.pin.revision)
+        question = _GivingUp(self._home, ticket.pin.cid, Event.DONE, revision=ticket.pin.revision, before=ticket.before)
         self._hub.publish(question)
         return bool(question.takers)
 

@@ -217,7 +217,9 @@ class Pins:
         for cid, pin in planned.items():
             new = cid not in existing
             wanting = frozenset(around.peers) if new else {w.peer for w in works.get(cid, ()) if w.status in WANTS_PIN}
-            tickets[cid] = Ticket(pin, self.quorum(pin, wanting, wait), new)
+            before = existing.get(cid)
+            promoted = before is not None and before.mode is not pin.mode
+            tickets[cid] = Ticket(pin, self.quorum(pin, wanting, wait), new, before if promoted else None)
         return tickets
 
     def _hand_over(self, writes: Sequence[Write], revision: int) -> None:

@@ -235,7 +235,7 @@ def test_a_wrong_identity_is_told_before_anything_starts(folder: Path, capsys: p
     run(folder, "init")
     (folder / "identity.json").write_text('{"id": "x", "private_key": ""}')
     assert run(folder, "daemon") == 1
-    assert f"{folder}/identity.json: the private key is no ed25519 key" in capsys.readouterr().err
+    assert f"{folder}/identity.json: the private key is no ed25519 or RSA key" in capsys.readouterr().err
     FolderLock(folder).release()
 
 

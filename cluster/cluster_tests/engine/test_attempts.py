@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from ipfs_cluster import Cluster, Wait
 from ipfs_cluster import cid as cids
 from ipfs_cluster.attempt import ORIGINS, PinMethod, TrackerSettings
 from ipfs_cluster.errors import NodeUnreachable, PinFailed
-from ipfs_cluster.model import PinMode, PinOptions, TrackerStatus
+from ipfs_cluster.model import Pin, PinMode, PinOptions, TrackerStatus
 from ipfs_cluster.testing.fake_node import FakeNode
 
 NONE = PinOptions()
@@ -47,6 +48,91 @@ async def test_a_recursive_request_is_not_answered_by_the_direct_attempt_in_prog
     again.set()
     await waiting
     assert {node.pins_held[cid(1)].mode for node in world.nodes} == {PinMode.RECURSIVE}
+
+
+async def direct(world: World) -> tuple[Cluster, Pin]:
+    """A cluster with a direct pin of a DAG of which no node has all."""
+    cluster = await world.start()
+    call = await cluster.pin([(cid(1), PinOptions(mode=PinMode.DIRECT, name="root"))])
+    await call.wait()
+    for node in world.nodes:
+        node.refusals[cid(1)] = "the rest is missing"
+    return cluster, call.pins[0]
+
+
+async def entry(cluster: Cluster) -> Pin:
+    pin = await cluster.views.get(cid(1))
+    assert pin is not None
+    return pin
+
+
+async def test_a_recursive_request_that_fails_leaves_the_direct_pin(world: World) -> None:
+    cluster, before = await direct(world)
+    call = await cluster.pin([(cid(1), PinOptions(mode=PinMode.RECURSIVE, name="all of it"))])
+    assert (await entry(cluster)).mode is PinMode.RECURSIVE
+    with pytest.raises(PinFailed, match="the rest is missing"):
+        await call.wait()
+    assert replace(await entry(cluster), revision=before.revision) == before
+    await until(lambda: pinned_everywhere(world), "nothing is left to do")
+    assert {node.pins_held[cid(1)].mode for node in world.nodes} == {PinMode.DIRECT}
+
+
+async def test_a_direct_pin_that_was_to_move_is_back_in_its_place(world: World) -> None:
+    cluster = await world.start(1, 1)
+    await (await cluster.pin([(cid(1), PinOptions(mode=PinMode.DIRECT))])).wait()
+    (place,) = world.holders(cid(1))
+    for node in world.nodes:
+        node.refusals[cid(1)] = "the rest is missing"
+    everywhere = PinOptions(mode=PinMode.RECURSIVE, replication_min=-1, replication_max=-1)
+    with pytest.raises(PinFailed):
+        await (await cluster.pin([(cid(1), everywhere)])).wait()
+    assert (await entry(cluster)).allocations == (world.peers[place].id,)
+    await until(lambda: settled(world), "nothing is left to do")
+    assert world.holders(cid(1)) == [place]
+
+
+async def test_whoever_else_waits_for_the_recursive_pin_gives_it_up_last(world: World) -> None:
+    cluster, before = await direct(world)
+    hold = asyncio.Event()
+    for node in world.nodes:
+        node.hold[cid(1)] = hold
+    recursive = PinOptions(mode=PinMode.RECURSIVE)
+    one, other = [await cluster.pin([(cid(1), recursive)]) for _ in range(2)]
+    waiting = asyncio.ensure_future(other.wait())  # noqa: TID251 - awaited by the test
+    await one.withdraw()
+    assert (await entry(cluster)).mode is PinMode.RECURSIVE
+    hold.set()
+    with pytest.raises(PinFailed):
+        await waiting
+    assert replace(await entry(cluster), revision=before.revision) == before
+
+
+async def test_what_was_answered_or_rewritten_meanwhile_stays_recursive(world: World) -> None:
+    cluster, _ = await direct(world)
+    recursive = PinOptions(mode=PinMode.RECURSIVE)
+    call = await cluster.pin([(cid(1), recursive)])
+    await (await cluster.pin([(cid(1), recursive)], wait=Wait.ACCEPTED)).wait()
+    await call.withdraw()
+    assert (await entry(cluster)).mode is PinMode.RECURSIVE
+    await cluster.unpin([(cid(1), True)], settle=0)
+    for node in world.nodes:
+        node.refusals.clear()
+    await (await cluster.pin([(cid(1), PinOptions(mode=PinMode.DIRECT))])).wait()
+    for node in world.nodes:
+        node.hold[cid(1)] = asyncio.Event()
+    call = await cluster.pin([(cid(1), recursive)])
+    await cluster.pin([(cid(1), PinOptions(name="other"))], wait=Wait.ACCEPTED)
+    await call.withdraw()
+    found = await entry(cluster)
+    assert (found.mode, found.name) == (PinMode.RECURSIVE, "other")
+
+
+def settled(world: World) -> bool:
+    return not any(peer.tracker.pinning or peer.tracker.unpinning(cid(1)) for peer in world.peers)
+
+
+async def pinned_everywhere(world: World) -> bool:
+    return set(await world.status(cid(1))) == {TrackerStatus.PINNED}
 
 
 async def test_a_recursive_request_does_not_fail_with_the_direct_attempt_before_it(world: World) -> None:

@@ -101,7 +101,8 @@ class FakeNode:
     ) -> None:
         self._call("pin/add")
         self.pin_calls.append(cid)
-        self.pins_held.pop(cid, None)
+        if (held := self.pins_held.get(cid)) is not None and held.mode is mode:
+            del self.pins_held[cid]
         for nodes, size in self.grows.get(cid, ()):
             on_progress(nodes, size)
         if cid in self.hold:

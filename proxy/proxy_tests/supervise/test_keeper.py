@@ -158,7 +158,7 @@ async def test_a_node_that_cannot_use_its_folder_says_why(tmp_path: Path) -> Non
     run.repo.mkdir()
     (run.repo / "identity.json").write_text(json.dumps({"id": "x", "private_key": ""}))
     tasks.start("keeper", run.keeper.run())
-    assert "identity.json: the private key is no ed25519 key" in await run.ends.get()
+    assert "identity.json: the private key is no ed25519 or RSA key" in await run.ends.get()
     await run.keeper.close()
     await tasks.close()
 
