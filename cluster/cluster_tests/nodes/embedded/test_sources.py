@@ -9,13 +9,16 @@ from contextlib import AsyncExitStack
 import pytest
 from aiohttp import web
 
+from cluster_tests.engine.conftest import until
 from cluster_tests.nodes.embedded.conftest import raw
 from ipfs_cluster import cid as cids
 from ipfs_cluster.cid import Cid
 from ipfs_cluster.clock import SystemClock
+from ipfs_cluster.core.failures import Failure, classify
 from ipfs_cluster.errors import NodeError
 from ipfs_cluster.nodes.embedded import Sources
-from ipfs_cluster.nodes.embedded.sources import AT_ONCE, AT_ONE, ENDED
+from ipfs_cluster.nodes.embedded.sources import ALONE, AT_ONCE, AT_ONE, ENDED
+from ipfs_cluster.testing.fake_clock import FakeClock
 from ipfs_cluster.unixfs.model import MAX_BLOCK
 
 BLOCK = raw(b"a block" * 1000)
@@ -327,3 +330,17 @@ async def test_many_blocks_at_once(sources: Sources, gateway: Gateways) -> None:
         await sources.connect(node.peer, node.url)
     found = await asyncio.gather(*(sources.fetch(cid) for cid, _ in blocks))
     assert list(found) == [data for _, data in blocks]
+
+
+async def test_with_nobody_to_ask_the_search_ends_soon() -> None:
+    clock = FakeClock()
+    sources = Sources([], clock)
+    waiting = asyncio.ensure_future(sources.fetch(BLOCK[0]))  # noqa: TID251 - awaited by the test
+    await until(lambda: clock.wakes_in(ALONE), "it is looked for")
+    clock.advance(ALONE)
+    with pytest.raises(NodeError) as caught:
+        await waiting
+    missing = f"block was not found locally (offline): ipld: could not find {cids.text(BLOCK[0])}"
+    assert str(caught.value) == f"{missing}; no other node is connected, and no gateways are configured"
+    assert classify(str(caught.value)) is Failure.NOT_FOUND
+    await sources.close()

@@ -20,6 +20,7 @@ from ipfs_cluster.cid import Cid
 from ipfs_cluster.cid import text as cid_text
 from ipfs_cluster.errors import BadContent, NodeError
 from ipfs_cluster.nodes.embedded.asking import Question, Source
+from ipfs_cluster.nodes.embedded.walk import missing
 from ipfs_cluster.ports import Clock
 from ipfs_cluster.tasks import TaskSet, sleep_or_event
 from ipfs_cluster.unixfs.model import MAX_BLOCK
@@ -40,9 +41,12 @@ PATIENCE = 60.0
 HEDGE = 1.0
 """Seconds after which the next source is asked beside one that has not answered."""
 PROBE = 5.0
+ALONE = 5.0
+"""Seconds that a block is looked for while there is nobody to ask; after a start the other nodes take a moment."""
 
 
 ENDED = "the node no longer looks for blocks"
+NOBODY = "no other node is connected, and no gateways are configured"
 
 
 @dataclass(slots=True)
@@ -123,7 +127,7 @@ class Sources:
 
     async def fetch(self, cid: Cid) -> bytes:
         """A block, as soon as some source has it. Whoever else waits for the same block shares the search. Raises
-        NodeError for a CID that no block can have, and when the sources are closed.
+        NodeError for a CID that no block can have, when there is nobody to ask, and when the sources are closed.
         """
         if (reason := multihash.refused(cids.multihash(cid))) is not None:
             raise NodeError(reason)
@@ -153,6 +157,7 @@ class Sources:
         """Ask one source, after a while the next beside it, and so on until one has the block."""
         question, requests = Question(), TaskSet()
         asking: dict[Source, asyncio.Task[None]] = {}
+        alone_until = self._clock.monotonic() + ALONE
         try:
             while not search.found.done():
                 search.changed.clear()
@@ -164,6 +169,11 @@ class Sources:
                     asking[source] = requests.start(f"ask {source.url}", self._ask(source, cid, search))
                     asking[source].add_done_callback(lambda _task: search.changed.set())
                     wait = HEDGE
+                elif not self._sources:
+                    wait = alone_until - now
+                    if wait <= 0:
+                        search.found.set_exception(NodeError(f"{missing(cid)}; {NOBODY}"))
+                        return
                 if wait == inf:
                     await search.changed.wait()
                 else:
