@@ -204,7 +204,7 @@ def _no_data(store: Store) -> Cid:
         (_too_large, "is larger than"),
         (_linking_link, "a symbolic link with links"),
         (_sized_link, "a symlink node with sizes of blocks"),
-        (_no_data, "a node without data is not UnixFS"),
+        (_no_data, "proto: required field ipfs.boxo.ipld.unixfs.pb.Data.Type not set"),
     ],
 )
 async def test_hostile_files(make: Hostile, error: str) -> None:

@@ -66,7 +66,9 @@ def open_node(cid: Cid, data: bytes | memoryview) -> Opened:
     try:
         node = dagpb.decode(data)
         if node.data is None:
-            raise Malformed("a node without data is not UnixFS")
+            raise Malformed(
+                "proto: required field ipfs.boxo.ipld.unixfs.pb.Data.Type not set"
+            )  # in the words that clients know
         return _opened(node.links, message.decode(node.data))
     except Malformed as error:
         raise BadContent(f"{cids.text(cid)}: {error}") from None
