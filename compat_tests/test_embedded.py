@@ -6,6 +6,7 @@ vanishes fails as well. The list for users is in docs/compatibility.md.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 import pytest
@@ -292,3 +293,22 @@ def test_http_1_0(pair: Pair) -> None:
     request = b"POST /api/v0/pin/ls?type=direct HTTP/1.0\r\n\r\n"
     answers = [parse(exchange(address, request)) for address in (pair.bare.address, pair.other.address)]
     assert same(answers[1]) == same(answers[0])
+
+
+CBOR = [
+    "a262616101616202", "a2616201616102", "f93c00", "fa3fc00000", "f7", "c101", "a16161d82b81c2f7", "a2616101616102",
+    "a1616118ff", "a161611801", "bf616101ff", "9f01ff", "f97e00", "e0", "0101", "a10102", "c1c101", "a1f701",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("raw", CBOR)
+def test_dag_cbor_that_is_not_as_it_should_be_is_read_or_refused_alike(pair: Pair, raw: str) -> None:
+    headers, body = multipart(("x", bytes.fromhex(raw), "application/octet-stream"))
+    for path in ("block/put?cid-codec=dag-cbor", "dag/put?input-codec=dag-cbor"):
+        answers = pair.both(f"/api/v0/{path}", headers=headers, body=body)
+        assert answers[0].status == answers[1].status
+    put = post(pair.bare.address, "/api/v0/block/put?cid-codec=dag-cbor", headers=headers, body=body)
+    for command in ("dag/get", "pin/add"):
+        direct, embedded = pair.both(f"/api/v0/{command}?arg={json.loads(put.text)['Key']}")
+        assert direct.status == embedded.status
+        assert direct.status != 200 or direct.text == embedded.text

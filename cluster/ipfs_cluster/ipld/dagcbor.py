@@ -1,8 +1,8 @@
 """dag-cbor: the strict subset of CBOR in which equal values have equal bytes.
 
-Written and accepted: shortest heads, definite lengths, maps with text keys ordered by length and then by bytes, links
-as tag 42, floats of 64 bits that are numbers. Everything else is refused, so that what was read is written back as it
-was.
+Written: shortest heads, definite lengths, maps with text keys ordered by length and then by bytes, links as tag 42,
+floats of 64 bits that are numbers. Read besides, as Kubo does, since there are such blocks: keys in any order, shorter
+floats, `undefined` as null, and other tags, which say nothing. Everything else is refused.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from ipfs_cluster.ipld.values import MAX_DEPTH, CidLink, Value
 
 _UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _LIST, _MAP, _TAG, _SIMPLE = range(8)
 _LINK_TAG = 42
-_DOUBLE = 27
-_SIMPLES: dict[int, Value] = {20: False, 21: True, 22: None}
+_FLOATS = {25: ">e", 26: ">f", 27: ">d"}
+_SIMPLES: dict[int, Value] = {20: False, 21: True, 22: None, 23: None}
 
 
 def encode(value: Value) -> bytes:
@@ -89,7 +89,7 @@ class _Reader:
             _TEXT: lambda number, _: self._text(number),
             _LIST: self._list,
             _MAP: self._map,
-            _TAG: self._link,
+            _TAG: self._tagged,
         }
 
     def refusal(self, reason: str) -> BadContent:
@@ -106,7 +106,7 @@ class _Reader:
     def _head(self) -> tuple[int, int]:
         (first,) = self._take(1)
         major, info = first >> 5, first & 31
-        if info < 24 or (major == _SIMPLE and info in (24, 25, 26, _DOUBLE, 31)):
+        if info < 24 or (major == _SIMPLE and info in (24, *_FLOATS, 31)):
             return major, info
         if info > 27:
             raise self.refusal("a length that is not given or not defined")
@@ -123,8 +123,8 @@ class _Reader:
         return self._view[self.at - count : self.at]
 
     def _simple(self, info: int) -> Value:
-        if info == _DOUBLE:
-            (number,) = struct.unpack(">d", self._take(8))
+        if (form := _FLOATS.get(info)) is not None:
+            (number,) = struct.unpack(form, self._take(struct.calcsize(form)))
             if not math.isfinite(number):
                 raise self.refusal("a float that is no number")
             return float(number)
@@ -144,23 +144,25 @@ class _Reader:
 
     def _map(self, length: int, depth: int) -> Value:
         out: dict[str, Value] = {}
-        last: tuple[int, bytes] | None = None
         for _ in range(length):
             major, size = self._head()
             if major != _TEXT:
                 raise self.refusal("a key that is not text")
             key = self._text(size)
-            order = (size, key.encode())
-            if last is not None and order <= last:
-                raise self.refusal("keys out of order or twice")
-            last = order
+            if key in out:
+                raise self.refusal(f"the key {key!r} twice")
             out[key] = self.value(depth + 1)
         return out
 
-    def _link(self, tag: int, depth: int) -> Value:
-        if tag != _LINK_TAG:
-            raise self.refusal(f"the tag {tag}")
-        major, size = self._head()
+    def _tagged(self, tag: int, depth: int) -> Value:
+        major, number = self._head()
+        if tag == _LINK_TAG:
+            return self._link(major, number)
+        if major == _TAG:
+            raise self.refusal("a tag of a tag")
+        return self._simple(number) if major == _SIMPLE else self._by_major[major](number, depth)
+
+    def _link(self, major: int, size: int) -> CidLink:
         if major != _BYTES or size < 1 or self._take(1)[0] != 0:
             raise self.refusal("a link that is not a CID")
         try:

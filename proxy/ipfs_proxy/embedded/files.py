@@ -123,7 +123,9 @@ class Files:
         if found.directory:
             listed = [await self._listed(link.name, link.cid, long) async for link in self._mfs.entries(found)]
         else:
-            listed = [await self._listed(posixpath.basename(path).encode(), found.link.cid, long)]
+            entry = await self._listed(posixpath.basename(path).encode(), found.link.cid, long)
+            # As Kubo: `cid-base` is for a file only.
+            listed = [entry | {"Hash": call.show(found.link.cid)} if long else entry]
         shown = listed if call.params.flag("U") else sorted(listed, key=lambda entry: str(entry["Name"]))
         await call.single(Shown({"Entries": listed or None}, "filesLsOutput", "".join(_line(e, long) for e in shown)))
 
